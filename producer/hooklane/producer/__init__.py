@@ -1,0 +1,1 @@
+"""What internal services install to publish events."""

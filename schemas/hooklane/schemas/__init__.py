@@ -1,0 +1,1 @@
+"""The contracts: events, subscriptions, lanes, topics, records. Needs nothing else of Hooklane."""
