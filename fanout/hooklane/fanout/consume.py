@@ -1,0 +1,258 @@
+"""The poll thread: records and the group's word go to the event loop, pauses come back.
+
+librdkafka's callbacks run inside `poll`, so they run on this thread. A revocation waits here
+until the event loop has ended its transaction; only then does the callback return and the
+partitions pass on (rule 6).
+"""
+
+import asyncio
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, cast
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+_BATCHES_AHEAD = 2
+_IDLE_POLL_S = 0.1
+_PAUSED_POLL_S = 0.005
+_GENERATION = struct.Struct("=7si")
+
+
+class Consumed(NamedTuple):
+    """One record as Kafka gave it. `timestamp_ms`: milliseconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+
+
+class Assigned(NamedTuple):
+    """An event partition by the name that the group knows it by."""
+
+    topic: str
+    partition: int
+
+
+class Owner(Protocol):
+    """Who works on the partitions. Everything is called in the event loop, in Kafka's order."""
+
+    def assigned(self, partitions: Sequence[Assigned]) -> None:
+        """These are ours, and paused until `resume`."""
+
+    async def revoke(self, partitions: Sequence[Assigned]) -> None:
+        """End the work on these; they pass on when this returns."""
+
+    def lost(self, partitions: Sequence[Assigned]) -> None:
+        """These may be somebody else's already: drop the work."""
+
+    def consumed(self, batch: Sequence[Consumed]) -> None:
+        """Records of partitions that are ours."""
+
+    def failed(self, error: str) -> None:
+        """The consumer is of no more use, for example since its instance id is used twice."""
+
+
+class EventConsumer:
+    """Polls on a thread of its own from `start` to `stop`.
+
+    `last_poll` is the monotonic second at which poll last returned; self-fencing goes by it.
+    `metadata` is the group metadata of after a poll, or None while this process is no member,
+    and `polls` counts the polls. These two reach the event loop in the same line as assignments
+    and losses do, so that metadata of a new membership is never used for the work of an old one.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        topics: Sequence[str],
+        owner: Owner,
+        monotonic: Callable[[], float],
+        revoke_limit_s: float,
+    ) -> None:
+        self._consumer = consumer
+        self._topics = list(topics)
+        self._owner = owner
+        self._monotonic = monotonic
+        self._revoke_limit_s = revoke_limit_s
+        self._loop = asyncio.get_running_loop()
+        self._orders: deque[Callable[[], None]] = deque()
+        self._ahead = threading.Semaphore(_BATCHES_AHEAD)
+        self._stopping = threading.Event()
+        self._paused: set[Assigned] = set()
+        self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
+        self.last_poll = monotonic()
+        self.polls = 0
+        self.metadata: bytes | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Leave the group; the revocation of what is left comes before this returns."""
+        self._stopping.set()
+        await asyncio.to_thread(self._thread.join)
+
+    def pause(self, partitions: Sequence[Assigned]) -> None:
+        """Fetch nothing of these until `resume`. Takes effect after the poll under way."""
+        self._orders.append(lambda: self._pause(partitions))
+
+    def resume(self, partitions: Sequence[Assigned]) -> None:
+        self._orders.append(lambda: self._resume(partitions))
+
+    def rejoin(self) -> None:
+        """Give everything back without a word and join anew, as after a loss."""
+        self._orders.append(self._rejoin)
+
+    def _run(self) -> None:
+        try:
+            self._subscribe()
+            while not self._stopping.is_set():
+                self._carry_out_orders()
+                self._poll()
+            self._consumer.close()
+        except Exception as error:
+            log.exception("consumer.failed")
+            self._tell(self._owner.failed, f"the consumer stopped: {error}")
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(
+            self._topics,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+
+    def _pause(self, partitions: Sequence[Assigned]) -> None:
+        self._paused.update(partitions)
+        self._consumer.pause(_named(partitions))
+
+    def _resume(self, partitions: Sequence[Assigned]) -> None:
+        self._paused.difference_update(partitions)
+        self._consumer.resume(_named(partitions))
+
+    def _rejoin(self) -> None:
+        lost = _places(self._consumer.assignment())
+        self._paused.clear()
+        self._tell(self._owner.lost, lost)
+        self._consumer.unsubscribe()
+        self._subscribe()
+
+    def _carry_out_orders(self) -> None:
+        while self._orders:
+            order = self._orders.popleft()
+            try:
+                order()
+            except KafkaException as error:
+                # A partition that has just been taken away cannot be paused or resumed any more.
+                log.debug("consumer.order_refused", error=str(error))
+
+    def _poll(self) -> None:
+        """One batch: wait for a first record, then take what is there."""
+        first = self._consumer.poll(_PAUSED_POLL_S if self._paused else _IDLE_POLL_S)
+        messages = [] if first is None else [first, *self._consumer.consume(BATCH - 1, 0)]
+        self.last_poll = self._monotonic()
+        self._tell_metadata()
+        batch = [one for one in map(self._read, messages) if one is not None]
+        if batch:
+            self._ahead.acquire()
+            self._tell(self._hand_over, batch)
+
+    def _hand_over(self, batch: Sequence[Consumed]) -> None:
+        self._ahead.release()
+        self._owner.consumed(batch)
+
+    def _read(self, message: Message) -> Consumed | None:
+        error = message.error()
+        if error is not None:
+            self._on_error(error)
+            return None
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        if topic is None or partition is None or offset is None:
+            return None
+        return Consumed(
+            topic,
+            partition,
+            offset,
+            message.timestamp()[1],
+            message.key(),
+            message.value(),
+            cast("list[tuple[str, bytes | None]]", message.headers() or []),
+        )
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._tell(self._owner.failed, f"Kafka refuses this consumer for good: {error}")
+            self._stopping.set()
+        elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
+            log.warning("consumer.error", error=str(error))
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_assign(partitions)
+        if partitions:
+            consumer.pause(partitions)
+            self._paused.update(_places(partitions))
+        self._tell(self._owner.assigned, _places(partitions))
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._paused.difference_update(_places(partitions))
+        self._tell_metadata()
+        work = asyncio.run_coroutine_threadsafe(
+            self._revoke(_places(partitions)),
+            self._loop,
+        )
+        try:
+            work.result(self._revoke_limit_s)
+        except TimeoutError:
+            log.error("consumer.revoke_timeout", seconds=self._revoke_limit_s)
+            self._tell(self._owner.lost, _places(partitions))
+        consumer.incremental_unassign(partitions)
+
+    async def _revoke(self, partitions: Sequence[Assigned]) -> None:
+        await self._owner.revoke(partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._paused.difference_update(_places(partitions))
+        self._tell(self._owner.lost, _places(partitions))
+        consumer.incremental_unassign(partitions)
+
+    def _tell_metadata(self) -> None:
+        """The broker does not check metadata with a negative generation, so it is not used."""
+        found = self._consumer.consumer_group_metadata()
+        self._tell(self._keep_metadata, found if generation(found) >= 0 else None)
+
+    def _keep_metadata(self, metadata: bytes | None) -> None:
+        self.metadata = metadata
+        self.polls += 1
+
+    def _tell(self, what: Callable[[Any], None], argument: object) -> None:
+        self._loop.call_soon_threadsafe(what, argument)
+
+
+def generation(metadata: bytes) -> int:
+    """The generation in librdkafka's opaque group metadata: after a marker, an int32.
+
+    Raises:
+        ValueError: the marker is not the one known; better to stop than to commit unfenced.
+    """
+    marker, number = _GENERATION.unpack_from(metadata)
+    if marker != b"CGMDv2:":
+        raise ValueError(f"unknown group metadata {metadata[:7]!r} from this librdkafka")
+    return int(number)
+
+
+def _places(partitions: Sequence[TopicPartition]) -> list[Assigned]:
+    return [Assigned(one.topic, one.partition) for one in partitions]
+
+
+def _named(partitions: Sequence[Assigned]) -> list[TopicPartition]:
+    return [TopicPartition(one.topic, one.partition) for one in partitions]

@@ -1,0 +1,169 @@
+"""Carries out what the schedule says: starts attempts, and gives their ends to the draft."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from hooklane.delivery import attempt
+from hooklane.delivery.attempt import Attempted
+from hooklane.delivery.exchange import Running
+from hooklane.fanout.delivery import Delivery, Place
+from hooklane.fanout.gate import LaneGate
+from hooklane.fanout.partition import EventPartition
+from hooklane.fanout.process import Process
+from hooklane.fanout.redirect import Redirect
+from hooklane.fanout.rules import Rules
+from hooklane.fanout.schedule import Schedule, Steps, by_place
+from hooklane.fanout.settle import Ended
+from hooklane.schemas.book import Entry
+from hooklane.schemas.records import DeadLetterReason
+
+
+class Attempts(Protocol):
+    """What makes an HTTP attempt of a delivery."""
+
+    def start(self, delivery: attempt.Delivery, done: Callable[[Attempted], None]) -> Running: ...
+
+
+class Dispatcher:
+    """Between the schedule and the attempts. Lives in the event loop.
+
+    `changed` is told of each event partition whose draft or ledger has changed.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        schedule: Schedule,
+        gate: LaneGate,
+        attempts: Attempts,
+        rules: Rules,
+        changed: Callable[[EventPartition], None],
+    ) -> None:
+        self._process = process
+        self._owned = process.owned
+        self._clock = process.clock
+        self._metrics = process.metrics
+        self._schedule = schedule
+        self._gate = gate
+        self._attempts = attempts
+        self._rules = rules
+        self._changed = changed
+        self._running: dict[Delivery, Running] = {}
+        self._failed: dict[Delivery, Redirect] = {}
+        self._landings: dict[Delivery, asyncio.Future[None]] = {}
+
+    def add(self, deliveries: Iterable[Delivery]) -> None:
+        """Deliveries that came in; `step` begins them."""
+        for delivery in deliveries:
+            self._schedule.add(delivery)
+
+    def step(self) -> None:
+        """Do what may be done now. While the fence is closed nothing starts or is redirected."""
+        if self._process.may_start():
+            self._carry_out(self._schedule.advance())
+
+    def spill(self) -> None:
+        """Redirect what has waited too long; to be called now and then."""
+        self._schedule.spill(self._clock.monotonic())
+        self.step()
+
+    async def drain(self, places: Iterable[Place], grace_s: float) -> None:
+        """Start nothing more there, wait for the attempts in flight, cut off the rest."""
+        in_flight = self._schedule.hold(by_place(places))
+        if in_flight:
+            loop = asyncio.get_running_loop()
+            landings = {one: loop.create_future() for one in in_flight}
+            self._landings.update(landings)
+            await asyncio.wait(landings.values(), timeout=grace_s)
+        self.cut_off(places)
+        self.step()
+
+    def cut_off(self, places: Iterable[Place]) -> None:
+        """Drop all work there. Attempts in flight are cancelled; they are not settled."""
+        for delivery in self._schedule.hold(by_place(places)):
+            self._running.pop(delivery).cancel()
+            self._landed(delivery)
+            self._schedule.cut_off(delivery)
+        self._metrics.attempts_in_flight.set(self._schedule.in_flight)
+
+    def _carry_out(self, steps: Steps) -> None:
+        for delivery in steps.redirect:
+            self._redirect(delivery)
+        for delivery in steps.discard:
+            self._draft_of(delivery).draft.settle(delivery)
+        for delivery in steps.give_up:
+            self._give_up(delivery, DeadLetterReason.DISABLED)
+        for delivery in steps.start:
+            self._start(delivery)
+        if steps.start:
+            self._metrics.attempts_in_flight.set(self._schedule.in_flight)
+
+    def _start(self, delivery: Delivery) -> None:
+        entry = self._gate.entry(delivery)
+        assert entry is not None  # noqa: S101 - the gate has just passed it
+        wanted = attempt.Delivery(
+            lane=delivery.lane,
+            sequence=delivery.sequence,
+            webhook_id=delivery.webhook_id,
+            run="",
+            event=delivery.event,
+            subscription=entry.subscription,
+            attempt=1,
+        )
+        self._running[delivery] = self._attempts.start(
+            wanted, lambda attempted: self._ended(delivery, entry, attempted)
+        )
+
+    def _ended(self, delivery: Delivery, entry: Entry, attempted: Attempted) -> None:
+        del self._running[delivery]
+        partition = self._draft_of(delivery)
+        ended = self._rules.ended(delivery, entry, attempted, self._clock.wall_ms())
+        self._metrics.attempts[attempted.record.outcome].inc()
+        self._metrics.attempt_duration.observe(attempted.record.duration_ms / 1000)
+        partition.draft.attempted(ended.record)
+        self._settle(partition, delivery, ended)
+        self._landed(delivery)
+        self.step()
+
+    def _settle(self, partition: EventPartition, delivery: Delivery, ended: Ended) -> None:
+        if ended.disabling is not None:
+            self._gate.gone[delivery.subscription] = ended.disabling.offset
+            partition.draft.disable(ended.disabling)
+        if ended.redirect is not None:
+            self._failed[delivery] = ended.redirect
+            self._schedule.failed(delivery)
+            return
+        if ended.letter is not None:
+            self._metrics.dead_letters.inc()
+            partition.draft.give_up(delivery.subscriber, ended.letter)
+        else:
+            age_ms = self._clock.wall_ms() - delivery.event.timestamp_ms
+            self._metrics.delivery_latency.observe(max(age_ms, 0) / 1000)
+            partition.draft.settle(delivery)
+        self._schedule.resolved(delivery)
+        self._changed(partition)
+
+    def _redirect(self, delivery: Delivery) -> None:
+        redirect = self._failed.pop(delivery, None) or Redirect(delivery)
+        if self._rules.fits_backlog(delivery.event):
+            self._metrics.redirects.inc()
+            self._draft_of(delivery).draft.redirect(redirect)
+        else:
+            self._give_up(delivery, DeadLetterReason.TOO_LARGE)
+
+    def _give_up(self, delivery: Delivery, reason: DeadLetterReason) -> None:
+        self._metrics.dead_letters.inc()
+        letter = self._rules.letter(delivery, reason, self._clock.wall_ms())
+        self._draft_of(delivery).draft.give_up(delivery.subscriber, letter)
+
+    def _draft_of(self, delivery: Delivery) -> EventPartition:
+        partition = self._owned.at(delivery.place)
+        assert partition is not None  # noqa: S101 - what is let go is cut off first
+        self._changed(partition)
+        return partition
+
+    def _landed(self, delivery: Delivery) -> None:
+        landing = self._landings.pop(delivery, None)
+        if landing is not None:
+            landing.set_result(None)

@@ -1,0 +1,137 @@
+"""From consumed records to deliveries: decode, match, admit."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, assert_never
+
+import structlog
+
+from hooklane.fanout.consume import Assigned, Consumed
+from hooklane.fanout.delivery import Delivery
+from hooklane.fanout.partition import EventPartition
+from hooklane.fanout.process import Process
+from hooklane.fanout.rules import Rules
+from hooklane.runtime.metrics import EventOutcome
+from hooklane.schemas.book import Entry
+from hooklane.schemas.decode import decode
+from hooklane.schemas.event import Event, SourceRecord, Unreadable
+from hooklane.schemas.lane import unreadable_lane
+from hooklane.schemas.records import DeadLetter, DeadLetterReason, Header
+
+log = structlog.get_logger(__name__)
+
+
+class Subscriptions(Protocol):
+    """Finds who wants an event."""
+
+    def match(self, event: Event) -> Iterable[Entry]: ...
+
+
+class Intake:
+    """`admitted` gets the deliveries of each batch; `gap` is told of offsets that are missing."""
+
+    def __init__(
+        self,
+        process: Process,
+        subscriptions: Subscriptions,
+        rules: Rules,
+        admitted: Callable[[Sequence[Delivery], Sequence[EventPartition]], None],
+        gap: Callable[[EventPartition, int, int], None],
+    ) -> None:
+        self._group = process.group
+        self._owned = process.owned
+        self._clock = process.clock
+        self._metrics = process.metrics
+        self._subscriptions = subscriptions
+        self._rules = rules
+        self._admitted = admitted
+        self._gap = gap
+
+    def take(self, batch: Sequence[Consumed]) -> None:
+        """Records in the order of Kafka; those of partitions that are not ours are left."""
+        deliveries: list[Delivery] = []
+        touched: dict[int, EventPartition] = {}
+        for consumed in batch:
+            partition = self._owned.named(Assigned(consumed.topic, consumed.partition))
+            if partition is not None and self._is_next(partition, consumed.offset):
+                deliveries += self._take_one(partition, consumed)
+                touched[id(partition)] = partition
+        self._admitted(deliveries, list(touched.values()))
+
+    def _is_next(self, partition: EventPartition, offset: int) -> bool:
+        """Whether it comes after what was admitted. Offsets may be missing, never go back."""
+        expected = partition.ledger.position
+        if offset != expected:
+            self._gap(partition, expected, offset)
+        return offset >= expected
+
+    def _take_one(self, partition: EventPartition, consumed: Consumed) -> list[Delivery]:
+        if partition.ledger.is_settled(consumed.offset):
+            partition.pass_over(consumed.offset)
+            return []
+        record = _source(consumed, partition.place.topic_id)
+        decoded = decode(record)
+        match decoded:
+            case Event():
+                return self._match(partition, decoded)
+            case Unreadable():
+                self._metrics.events[EventOutcome.UNREADABLE].inc()
+                self._metrics.dead_letters.inc()
+                partition.draft.unreadable(self._letter(record, decoded))
+                partition.pass_over(record.offset)
+                return []
+            case _:
+                assert_never(decoded)
+
+    def _match(self, partition: EventPartition, event: Event) -> list[Delivery]:
+        entries = self._subscriptions.match(event)
+        deliveries = partition.admit(event, entries, self._clock.monotonic())
+        outcome = EventOutcome.MATCHED if deliveries else EventOutcome.UNMATCHED
+        self._metrics.events[outcome].inc()
+        return deliveries
+
+    def _letter(self, record: SourceRecord, unreadable: Unreadable) -> DeadLetter:
+        place = (record.topic_id, record.partition, record.offset)
+        letter = DeadLetter(
+            lane=unreadable_lane(self._group, *place),
+            sequence=record.offset,
+            webhook_id=None,
+            subscription=None,
+            uid="",
+            run="",
+            group=self._group,
+            reason=DeadLetterReason.UNREADABLE,
+            detail=unreadable.reason,
+            at_ms=self._clock.wall_ms(),
+            attempts=0,
+            last_attempt=None,
+            topic=record.topic,
+            topic_id=record.topic_id,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp_ms=record.timestamp_ms,
+            key=record.key,
+            event=None,
+            value=record.value,
+            headers=tuple(Header(name, value) for name, value in record.headers),
+        )
+        log.warning(
+            "event.unreadable",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=unreadable.reason,
+        )
+        return self._rules.fitting(letter)
+
+
+def _source(consumed: Consumed, topic_id: str) -> SourceRecord:
+    return SourceRecord(
+        topic=consumed.topic,
+        topic_id=topic_id,
+        partition=consumed.partition,
+        offset=consumed.offset,
+        timestamp_ms=consumed.timestamp_ms,
+        key=consumed.key,
+        value=consumed.value,
+        headers=tuple(consumed.headers),
+    )

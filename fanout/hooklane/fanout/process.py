@@ -1,0 +1,34 @@
+"""What all parts of one fan-out process share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hooklane.fanout.fence import Fence
+from hooklane.fanout.owned import OwnedPartitions
+from hooklane.runtime.clock import Clock
+from hooklane.runtime.metrics import Metrics
+
+
+class Readiness(Protocol):
+    """Who wants to know how far the assigned partitions are."""
+
+    def assigned(self, partitions: Sequence[tuple[str, int]]) -> None: ...
+    def restored(self, partition: tuple[str, int]) -> None: ...
+    def revoked(self, partitions: Sequence[tuple[str, int]]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The group whose lanes these are, the partitions owned now, and how time is told."""
+
+    group: str
+    owned: OwnedPartitions
+    fence: Fence
+    clock: Clock
+    metrics: Metrics
+    readiness: Readiness
+
+    def may_start(self) -> bool:
+        """Whether an attempt or a redirect may start now (self-fencing)."""
+        return self.fence.is_open(self.clock.monotonic())

@@ -1,0 +1,69 @@
+"""What the documents and the topics' limits say about one delivery. Pure."""
+
+from dataclasses import replace
+
+from hooklane.delivery.attempt import Attempted
+from hooklane.delivery.retry import RetryPolicy
+from hooklane.fanout.delivery import Delivery
+from hooklane.fanout.settle import Ended, Settler, Terms
+from hooklane.schemas.book import Entry
+from hooklane.schemas.event import Event
+from hooklane.schemas.records import DeadLetter, DeadLetterReason
+from hooklane.schemas.subscription_values import ServicePolicy
+
+_TASK_OVERHEAD = 2048
+_LETTER_OVERHEAD = 8192
+"""Ids, names and numbers of a record, and in a letter the last attempt with its response."""
+
+
+class Rules:
+    """`max_task_bytes`, `max_letter_bytes`: `max.message.bytes` of backlog and dead letters."""
+
+    def __init__(
+        self, settler: Settler, policy: ServicePolicy, max_task_bytes: int, max_letter_bytes: int
+    ) -> None:
+        self._settler = settler
+        self._policy = policy
+        self._max_task_bytes = max_task_bytes
+        self._max_letter_bytes = max_letter_bytes
+
+    def ended(self, delivery: Delivery, entry: Entry, attempted: Attempted, now_ms: int) -> Ended:
+        """What follows an attempt that was made by the document of `entry`."""
+        subscription = entry.subscription
+        terms = Terms(
+            RetryPolicy(subscription.schedule(self._policy)),
+            subscription.retry.on_exhausted,
+            entry.offset,
+        )
+        ended = self._settler.ended(delivery, attempted.outcome, attempted.record, terms, now_ms)
+        if ended.letter is None:
+            return ended
+        return replace(ended, letter=self.fitting(ended.letter))
+
+    def letter(self, delivery: Delivery, reason: DeadLetterReason, now_ms: int) -> DeadLetter:
+        """A delivery given up without an attempt."""
+        letter = self._settler.letter(delivery, reason, None, now_ms)
+        if reason is DeadLetterReason.TOO_LARGE:
+            return replace(letter, event=None)
+        return self.fitting(letter)
+
+    def fits_backlog(self, event: Event) -> bool:
+        """Whether a task with this event fits a record of the backlog."""
+        return _event_bytes(event) + _TASK_OVERHEAD <= self._max_task_bytes
+
+    def fitting(self, letter: DeadLetter) -> DeadLetter:
+        """The letter as it is, or with a reference in place of a payload that is too large."""
+        size = 0 if letter.event is None else _event_bytes(letter.event)
+        size += len(letter.value or b"")
+        size += sum(len(one.name) + len(one.value or b"") + 8 for one in letter.headers)
+        if size + _LETTER_OVERHEAD <= self._max_letter_bytes:
+            return letter
+        return replace(letter, event=None, value=None, headers=())
+
+
+def _event_bytes(event: Event) -> int:
+    """No less than the event takes in a record; the key stands in it up to three times."""
+    attributes = sum(
+        len(name.encode()) + len(value.encode()) + 16 for name, value in event.attributes.items()
+    )
+    return len(event.data) + 3 * len(event.key or b"") + attributes

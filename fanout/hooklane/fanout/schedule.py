@@ -1,0 +1,234 @@
+"""Which delivery may start now. Pure: it returns what to do, the loop does it.
+
+A lane has at most one attempt in flight; what comes later waits behind it in the order of the
+sequences. Lanes whose first delivery waits for nothing but a free slot stand in their
+subscription's queue; subscriptions take turns, so that a busy one cannot hold the others up.
+
+    admitted --> behind an attempt of its lane --> queue of its subscription --> in flight
+                                   |                    |                          |
+                                   +---- redirected <---+ (spilled) <--------------+ (failed)
+
+When the first delivery of a lane is redirected, all that wait behind it go with it, in order:
+so no attempt of the lane is in flight then, and the redirects have no gap (rule 3).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol, assert_never
+
+from hooklane.fanout.delivery import Delivery, Place
+from hooklane.schemas.lane import LaneId
+
+
+class Verdict(Enum):
+    """What may become of a delivery that is the first of its lane."""
+
+    ATTEMPT = "attempt"
+    REDIRECT = "redirect"
+    """Its lane is blocked, its subscription paused, or its receiver's circuit open."""
+    DISCARD = "discard"
+    """Its subscription is deleted or disabled by its operator."""
+    GIVE_UP = "give-up"
+    """Its subscription is gone by its receiver's own word (410): a dead letter."""
+
+
+class Gate(Protocol):
+    """Says what may become of the first delivery of a lane, by the facts of this moment."""
+
+    def judge(self, delivery: Delivery) -> Verdict: ...
+
+    def max_in_flight(self, subscription: str) -> int:
+        """How many attempts of it may be in flight at once."""
+
+
+@dataclass(slots=True)
+class Steps:
+    """What the loop has to do, in this order."""
+
+    redirect: list[Delivery] = field(default_factory=list)
+    discard: list[Delivery] = field(default_factory=list)
+    give_up: list[Delivery] = field(default_factory=list)
+    start: list[Delivery] = field(default_factory=list)
+
+    def forget(self, held: Callable[[Place], bool]) -> None:
+        """Drop what has not been carried out of these event partitions."""
+        for steps in (self.redirect, self.discard, self.give_up):
+            steps[:] = [one for one in steps if not held(one.place)]
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    name: LaneId
+    waiting: deque[Delivery]
+    in_flight: Delivery | None = None
+
+    @property
+    def first(self) -> Delivery:
+        return self.in_flight or self.waiting[0]
+
+
+@dataclass(slots=True, eq=False)
+class _Queue:
+    """The lanes of one subscription that wait for a slot, and the slots that it has taken."""
+
+    subscription: str
+    ready: deque[_Lane] = field(default_factory=deque)
+    in_flight: int = 0
+    in_turn: bool = False
+
+
+class Schedule:
+    """The lanes that have deliveries in this process. `patience`: seconds until a spill."""
+
+    def __init__(self, gate: Gate, max_in_flight: int, patience: float) -> None:
+        self._gate = gate
+        self._max_in_flight = max_in_flight
+        self._patience = patience
+        self._lanes: dict[LaneId, _Lane] = {}
+        self._queues: dict[str, _Queue] = {}
+        self._turns: deque[_Queue] = deque()
+        self._steps = Steps()
+        self.in_flight = 0
+
+    def add(self, delivery: Delivery) -> None:
+        """A delivery came in. Of one lane they come in the order of their sequences."""
+        lane = self._lanes.get(delivery.lane)
+        if lane is not None:
+            lane.waiting.append(delivery)
+            return
+        lane = self._lanes[delivery.lane] = _Lane(delivery.lane, deque((delivery,)))
+        self._look_at(lane)
+
+    def resolved(self, delivery: Delivery) -> None:
+        """Its attempt ended and it needs no further one."""
+        self._look_at(self._landed(delivery))
+
+    def failed(self, delivery: Delivery) -> None:
+        """Its attempt ended and it has to come again: it and all behind it are redirected."""
+        lane = self._landed(delivery)
+        self._steps.redirect.append(delivery)
+        self._redirect_waiting(lane)
+
+    def hold(self, held: Callable[[Place], bool]) -> list[Delivery]:
+        """Start nothing more of these event partitions; returns what is in flight of them.
+
+        What waits is forgotten: it was not settled, so the next owner finds it again.
+        """
+        in_flight = []
+        for lane in list(self._lanes.values()):
+            if not held(lane.first.place):
+                continue
+            lane.waiting.clear()
+            if lane.in_flight is not None:
+                in_flight.append(lane.in_flight)
+            else:
+                del self._lanes[lane.name]
+        self._steps.forget(held)
+        return in_flight
+
+    def cut_off(self, delivery: Delivery) -> None:
+        """Its attempt was cancelled, and it is not redirected: the next owner does it again."""
+        lane = self._landed(delivery)
+        lane.waiting.clear()
+        del self._lanes[lane.name]
+
+    def advance(self) -> Steps:
+        """What to do now: subscriptions with a free slot take turns, a lane each."""
+        while self._turns and self.in_flight < self._max_in_flight:
+            queue = self._turns.popleft()
+            queue.in_turn = False
+            self._start_first(queue)
+            self._take_turn(queue)
+        steps, self._steps = self._steps, Steps()
+        return steps
+
+    def spill(self, now: float) -> None:
+        """Redirect lanes that waited too long for a slot of their own subscription.
+
+        A process that is itself the bottleneck spills nothing: to write deliveries into the
+        backlog costs it more than to make them.
+        """
+        for queue in list(self._queues.values()):
+            self._take_turn(queue)
+            while queue.ready and not queue.in_turn and self._waited(queue.ready[0], now):
+                self._redirect_waiting(queue.ready.popleft())
+            self._rest(queue)
+
+    def _waited(self, lane: _Lane, now: float) -> bool:
+        return not lane.waiting or now - lane.waiting[0].admitted > self._patience
+
+    def _start_first(self, queue: _Queue) -> None:
+        """Start the first lane of the queue that passes its gate."""
+        while queue.ready:
+            lane = queue.ready.popleft()
+            if lane.waiting and self._passes_gate(lane):
+                lane.in_flight = lane.waiting.popleft()
+                queue.in_flight += 1
+                self.in_flight += 1
+                self._steps.start.append(lane.in_flight)
+                return
+        self._rest(queue)
+
+    def _look_at(self, lane: _Lane) -> None:
+        """A lane without an attempt in flight: queue it, or carry out its verdict."""
+        if not self._passes_gate(lane):
+            return
+        subscription = lane.waiting[0].subscription
+        queue = self._queues.get(subscription)
+        if queue is None:
+            queue = self._queues[subscription] = _Queue(subscription)
+        queue.ready.append(lane)
+        self._take_turn(queue)
+
+    def _passes_gate(self, lane: _Lane) -> bool:
+        """Whether the lane's first delivery may be attempted; else it is dealt with here."""
+        while lane.waiting:
+            match self._gate.judge(lane.waiting[0]):
+                case Verdict.ATTEMPT:
+                    return True
+                case Verdict.REDIRECT:
+                    self._steps.redirect.extend(lane.waiting)
+                    lane.waiting.clear()
+                case Verdict.DISCARD:
+                    self._steps.discard.append(lane.waiting.popleft())
+                case Verdict.GIVE_UP:
+                    self._steps.give_up.append(lane.waiting.popleft())
+                case never:
+                    assert_never(never)
+        self._lanes.pop(lane.name, None)
+        return False
+
+    def _redirect_waiting(self, lane: _Lane) -> None:
+        if self._lanes.get(lane.name) is lane:
+            del self._lanes[lane.name]
+            self._steps.redirect.extend(lane.waiting)
+            lane.waiting.clear()
+
+    def _landed(self, delivery: Delivery) -> _Lane:
+        lane = self._lanes[delivery.lane]
+        lane.in_flight = None
+        self.in_flight -= 1
+        queue = self._queues[delivery.subscription]
+        queue.in_flight -= 1
+        self._take_turn(queue)
+        self._rest(queue)
+        return lane
+
+    def _take_turn(self, queue: _Queue) -> None:
+        """Put a queue into the round if it has a lane to start and a free slot for it."""
+        limit = self._gate.max_in_flight(queue.subscription)
+        if queue.ready and not queue.in_turn and queue.in_flight < limit:
+            queue.in_turn = True
+            self._turns.append(queue)
+
+    def _rest(self, queue: _Queue) -> None:
+        """Forget a subscription that has nothing here, so that memory follows the work."""
+        if not queue.ready and queue.in_flight == 0 and not queue.in_turn:
+            self._queues.pop(queue.subscription, None)
+
+
+def by_place(places: Iterable[Place]) -> Callable[[Place], bool]:
+    """A test for membership, for `drop` and `hold`."""
+    return frozenset(places).__contains__
