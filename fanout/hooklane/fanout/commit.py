@@ -131,8 +131,7 @@ class Committer:
         match result:
             case CommitResult.COMMITTED:
                 self._pending = []
-                self._metrics.transactions[TransactionOutcome.COMMITTED].inc()
-                self._metrics.transaction_duration.observe(self._clock.monotonic() - began)
+                self._count(parts, self._clock.monotonic() - began)
                 self._committed()
             case CommitResult.ABORTED:
                 self._metrics.transactions[TransactionOutcome.ABORTED].inc()
@@ -143,6 +142,13 @@ class Committer:
             case _:
                 assert_never(result)
         return result
+
+    def _count(self, parts: Sequence[_Part], seconds: float) -> None:
+        """Only what is committed is in the backlog or the dead letters."""
+        self._metrics.transactions[TransactionOutcome.COMMITTED].inc()
+        self._metrics.transaction_duration.observe(seconds)
+        self._metrics.redirects.inc(sum(len(part.share.redirects) for part in parts))
+        self._metrics.dead_letters.inc(sum(len(part.share.dead_letters) for part in parts))
 
     def _may_write(self, last: bool) -> bool:
         """After an abort not before the next poll, whose metadata is fresh."""

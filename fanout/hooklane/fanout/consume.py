@@ -58,6 +58,9 @@ class Owner(Protocol):
     def consumed(self, batch: Sequence[Consumed]) -> None:
         """Records of partitions that are ours."""
 
+    def polled(self, at: float) -> None:
+        """Poll returned `at` this monotonic second; self-fencing goes by it."""
+
     def failed(self, error: str) -> None:
         """The consumer is of no more use, for example since its instance id is used twice."""
 
@@ -65,7 +68,6 @@ class Owner(Protocol):
 class EventConsumer:
     """Polls on a thread of its own from `start` to `stop`.
 
-    `last_poll` is the monotonic second at which poll last returned; self-fencing goes by it.
     `metadata` is the group metadata of after a poll, or None while this process is no member,
     and `polls` counts the polls. These two reach the event loop in the same line as assignments
     and losses do, so that metadata of a new membership is never used for the work of an old one.
@@ -90,7 +92,6 @@ class EventConsumer:
         self._stopping = threading.Event()
         self._paused: set[Assigned] = set()
         self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
-        self.last_poll = monotonic()
         self.polls = 0
         self.metadata: bytes | None = None
 
@@ -160,8 +161,7 @@ class EventConsumer:
         """One batch: wait for a first record, then take what is there."""
         first = self._consumer.poll(_PAUSED_POLL_S if self._paused else _IDLE_POLL_S)
         messages = [] if first is None else [first, *self._consumer.consume(BATCH - 1, 0)]
-        self.last_poll = self._monotonic()
-        self._tell_metadata()
+        self._tell_metadata(self._monotonic())
         batch = [one for one in map(self._read, messages) if one is not None]
         if batch:
             self._ahead.acquire()
@@ -205,7 +205,7 @@ class EventConsumer:
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._paused.difference_update(_places(partitions))
-        self._tell_metadata()
+        self._tell_metadata(self._monotonic())
         work = asyncio.run_coroutine_threadsafe(
             self._revoke(_places(partitions)),
             self._loop,
@@ -225,14 +225,15 @@ class EventConsumer:
         self._tell(self._owner.lost, _places(partitions))
         consumer.incremental_unassign(partitions)
 
-    def _tell_metadata(self) -> None:
+    def _tell_metadata(self, at: float) -> None:
         """The broker does not check metadata with a negative generation, so it is not used."""
         found = self._consumer.consumer_group_metadata()
-        self._tell(self._keep_metadata, found if generation(found) >= 0 else None)
+        self._tell(self._polled, (at, found if generation(found) >= 0 else None))
 
-    def _keep_metadata(self, metadata: bytes | None) -> None:
-        self.metadata = metadata
+    def _polled(self, poll: tuple[float, bytes | None]) -> None:
+        at, self.metadata = poll
         self.polls += 1
+        self._owner.polled(at)
 
     def _tell(self, what: Callable[[Any], None], argument: object) -> None:
         self._loop.call_soon_threadsafe(what, argument)

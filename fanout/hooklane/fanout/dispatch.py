@@ -135,7 +135,6 @@ class Dispatcher:
             self._schedule.failed(delivery)
             return
         if ended.letter is not None:
-            self._metrics.dead_letters.inc()
             partition.draft.give_up(delivery.subscriber, ended.letter)
         else:
             age_ms = self._clock.wall_ms() - delivery.event.timestamp_ms
@@ -147,13 +146,11 @@ class Dispatcher:
     def _redirect(self, delivery: Delivery) -> None:
         redirect = self._failed.pop(delivery, None) or Redirect(delivery)
         if self._rules.fits_backlog(delivery.event):
-            self._metrics.redirects.inc()
             self._draft_of(delivery).draft.redirect(redirect)
         else:
             self._give_up(delivery, DeadLetterReason.TOO_LARGE)
 
     def _give_up(self, delivery: Delivery, reason: DeadLetterReason) -> None:
-        self._metrics.dead_letters.inc()
         letter = self._rules.letter(delivery, reason, self._clock.wall_ms())
         self._draft_of(delivery).draft.give_up(delivery.subscriber, letter)
 

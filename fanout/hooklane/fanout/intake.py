@@ -75,7 +75,6 @@ class Intake:
                 return self._match(partition, decoded)
             case Unreadable():
                 self._metrics.events[EventOutcome.UNREADABLE].inc()
-                self._metrics.dead_letters.inc()
                 partition.draft.unreadable(self._letter(record, decoded))
                 partition.pass_over(record.offset)
                 return []

@@ -19,6 +19,7 @@ from hooklane.runtime.errors import HooklaneError
 log = structlog.get_logger(__name__)
 
 _RETRY_S = 0.5
+_LOOK_AGAIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Ownership:
         work: Work,
         flush: Callable[[Sequence[EventPartition]], Awaitable[bool]],
         resume: Callable[[Assigned], None],
+        broken: Callable[[str], None],
         grace_s: float,
     ) -> None:
         self._group = process.group
@@ -78,15 +80,19 @@ class Ownership:
         self._work = work
         self._flush = flush
         self._resume = resume
+        self._broken = broken
         self._grace_s = grace_s
         self._restoring: dict[Assigned, asyncio.Task[None]] = {}
+        self._looking: dict[Assigned, asyncio.Task[None]] = {}
 
     def assigned(self, partitions: Sequence[Assigned]) -> None:
         """Restore each; until that is done the partition stays paused."""
         self._readiness.assigned(partitions)
         log.info("partitions.assigned", partitions=_text(partitions))
         for one in partitions:
-            self._restoring[one] = asyncio.create_task(self._restore(one))
+            task = asyncio.create_task(self._restore(one))
+            task.add_done_callback(self._restore_ended)
+            self._restoring[one] = task
 
     async def revoke(self, partitions: Sequence[Assigned]) -> None:
         """Attempts in flight get a grace, what is settled is committed, then all is let go."""
@@ -143,6 +149,12 @@ class Ownership:
             seconds=round(seconds, 3),
         )
 
+    def _restore_ended(self, task: asyncio.Task[None]) -> None:
+        """A fault of ours ends the process: a partition that waits for ever helps nobody."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("partition.restore_failed", exc_info=error)
+            self._broken(f"a partition could not be restored: {error!r}")
+
     async def _try_to_restore(self, name: Assigned) -> EventPartition | None:
         try:
             return await self._restored(name)
@@ -180,10 +192,26 @@ class Ownership:
                 end=offsets.end,
             )
             return offsets.earliest
-        self.expired(name, committed, offsets.earliest)
+        self._expired(name, committed, offsets.earliest)
         return max(committed, offsets.earliest)
 
-    def expired(self, name: Assigned, expected: int, earliest: int) -> None:
+    def jumped(self, name: Assigned, expected: int) -> None:
+        """Offsets from `expected` on did not come. Compaction and transactions leave gaps too, so
+        only the topic's first offset tells whether retention took something."""
+        if name not in self._looking:
+            self._looking[name] = asyncio.create_task(self._look_for_expired(name, expected))
+
+    async def _look_for_expired(self, name: Assigned, expected: int) -> None:
+        try:
+            offsets = await self._topics.offsets(name)
+            self._expired(name, expected, offsets.earliest)
+        except HooklaneError as error:
+            log.warning("partition.gap_unexplained", partition=_text([name]), reason=str(error))
+        finally:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            del self._looking[name]
+
+    def _expired(self, name: Assigned, expected: int, earliest: int) -> None:
         """Say that retention took events before they were read, if it did."""
         if earliest > expected:
             self._metrics.expired_events.inc(earliest - expected)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Protocol
 
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 _POLL_S = 0.05
 _BATCH = 1000
+_LEADERS_S = 2.0
 
 
 class Reader(Protocol):
@@ -78,6 +80,9 @@ class LaneTail:
     def _begin(self, partition: int, reading: int) -> None:
         self._end(partition)
         self._readings[partition] = reading
+        # A topic whose leaders are known is fetched at once; else librdkafka takes up to 1 s.
+        with suppress(KafkaException):
+            self._consumer.list_topics(self._topic, _LEADERS_S)
         self._consumer.incremental_assign(
             [TopicPartition(self._topic, partition, OFFSET_BEGINNING)]
         )

@@ -5,9 +5,12 @@ span of offsets may be wide; what is bounded tightly is what is open. The proces
 shared out among its partitions, each of which keeps a little.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from hooklane.fanout.ledger import Ledger
+from hooklane.fanout.owned import OwnedPartitions
+from hooklane.fanout.partition import EventPartition
 
 _LEAST_DELIVERIES = 32
 _LEAST_BYTES = 1 << 20
@@ -37,3 +40,43 @@ class Window:
             and ledger.open_bytes * 2 <= max(_LEAST_BYTES, self.bytes // partitions)
             and ledger.span * 2 <= self.span
         )
+
+
+class Flow:
+    """Pauses partitions whose window is full, and resumes them when half of it is free."""
+
+    def __init__(
+        self,
+        window: Window,
+        owned: OwnedPartitions,
+        pause: Callable[[EventPartition], None],
+        resume: Callable[[EventPartition], None],
+    ) -> None:
+        self._window = window
+        self._owned = owned
+        self._pause = pause
+        self._resume = resume
+        self._paused: set[EventPartition] = set()
+
+    def grown(self, partitions: Iterable[EventPartition]) -> None:
+        """Events came in."""
+        for one in partitions:
+            if one not in self._paused and self._window.is_full(one.ledger, len(self._owned)):
+                self._paused.add(one)
+                self._pause(one)
+
+    def shrunk(self, partition: EventPartition) -> None:
+        """A delivery was settled."""
+        if partition in self._paused and self._window.has_room(
+            partition.ledger, max(len(self._owned), 1)
+        ):
+            self._paused.discard(partition)
+            self._resume(partition)
+
+    def look(self) -> None:
+        """Look at all of them, and forget those that have gone."""
+        for one in list(self._paused):
+            if self._owned.holds(one):
+                self.shrunk(one)
+            else:
+                self._paused.discard(one)

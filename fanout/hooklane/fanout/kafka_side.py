@@ -1,0 +1,100 @@
+"""The fan-out's Kafka clients: one consumer in the group, one of the lanes, one producer."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+
+from confluent_kafka import KafkaException
+
+from hooklane.fanout.commit import Write
+from hooklane.fanout.consume import EventConsumer, Owner
+from hooklane.fanout.delivery import Place
+from hooklane.fanout.event_topics import KafkaEventTopics
+from hooklane.fanout.ownership import Restorer
+from hooklane.fanout.process import Process
+from hooklane.fanout.redirect import Share
+from hooklane.fanout.restore import LaneRestorer
+from hooklane.fanout.tail import LaneTail
+from hooklane.fanout.transaction import Layout, records
+from hooklane.fanout.writer import CommitResult, TransactionWriter
+from hooklane.runtime import kafka
+from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.kafka import KafkaAccess
+from hooklane.runtime.kafka_admin import KafkaAdmin
+from hooklane.runtime.kafka_clients import open_consumer, open_producer
+from hooklane.schemas.lane import LaneId
+
+_REVOKE_EXTRA_S = 1.0
+
+
+class KafkaSide:
+    """Made in the running event loop, after the topics were found to be right."""
+
+    def __init__(
+        self, access: KafkaAccess, admin: KafkaAdmin, process: Process, layout: Layout
+    ) -> None:
+        self._access = access
+        self._process = process
+        self._layout = layout
+        self._consumer = open_consumer(kafka.group_consumer(access, process.group))
+        self._tail = LaneTail(open_consumer(kafka.internal_consumer(access)), layout.names.lanes)
+        self.topics = KafkaEventTopics(admin, process.group, layout.names.lanes)
+        producer = kafka.transactional_producer(access, layout.names.prefix, process.group)
+        transaction_s = int(producer["transaction.timeout.ms"]) / 1000
+        self._transaction_s = transaction_s
+        self._writer = TransactionWriter(lambda: open_producer(producer), transaction_s)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="transaction")
+        self._restorer: LaneRestorer | None = None
+
+    async def open(self) -> None:
+        """Fence whoever had this process' transactional id before.
+
+        Raises:
+            BrokerError: the transaction coordinator does not answer or refuses.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._thread, self._writer.open)
+        except KafkaException as error:
+            raise BrokerError(
+                f"Transactions cannot be begun ({error.args[0].str().rstrip('.')}): check the "
+                "brokers, and the rights on the transactional id."
+            ) from error
+
+    def source(self, topics: Sequence[str], grace_s: float) -> Callable[[Owner], EventConsumer]:
+        """The poll thread of these event topics, for its owner to be."""
+        clock = self._process.clock
+        limit_s = grace_s + self._transaction_s + _REVOKE_EXTRA_S
+        return lambda owner: EventConsumer(self._consumer, topics, owner, clock.monotonic, limit_s)
+
+    def restorer(self, released: Callable[[Place, LaneId, int], None]) -> Restorer:
+        """The lanes of what is assigned, read on a thread of its own from now on."""
+        restorer = LaneRestorer(
+            self._tail,
+            self._process.group,
+            self._layout.partitions,
+            self.topics.lanes_high_watermark,
+            released,
+        )
+        self._tail.start(restorer)
+        return restorer
+
+    @property
+    def write(self) -> Write:
+        return self._write
+
+    async def close(self) -> None:
+        """After the consumer has left the group."""
+        await self._tail.stop()
+        self._thread.shutdown()
+
+    async def _write(self, shares: Sequence[Share], metadata: bytes) -> CommitResult:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._write_blocking, shares, metadata
+        )
+
+    def _write_blocking(self, shares: Sequence[Share], metadata: bytes) -> CommitResult:
+        at_ms = self._process.clock.wall_ms()
+        written = chain.from_iterable(records(share, self._layout, at_ms) for share in shares)
+        return self._writer.write(shares, written, metadata)
