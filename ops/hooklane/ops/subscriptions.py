@@ -1,0 +1,255 @@
+"""`hooklane subscriptions`: who gets which events."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, TypeAlias
+
+import typer
+
+from hooklane.ops.command import command_group, explain, settings_of
+from hooklane.ops.output import (
+    OutputFormat,
+    OutputOption,
+    YesOption,
+    confirm,
+    notice,
+    print_record,
+    print_rows,
+    printable,
+)
+from hooklane.ops.subscriptions_files import read_documents
+from hooklane.ops.subscriptions_plan import (
+    RefusedError,
+    Step,
+    changed,
+    diff_text,
+    plan_apply,
+    plan_state,
+    validated,
+    yaml_text,
+)
+from hooklane.ops.subscriptions_rows import (
+    COLUMNS,
+    show_comments,
+    show_record,
+    subscription_rows,
+)
+from hooklane.ops.subscriptions_topic import ConfigTopic, policy_from
+from hooklane.ops.ulid import new_ulid
+from hooklane.runtime.errors import HooklaneError, UsageError
+from hooklane.schemas.book import Entry, Finding, SubscriptionBook, status_key
+from hooklane.schemas.subscription import Subscription
+from hooklane.schemas.subscription_parts import State
+
+app = command_group("Who gets which events: apply, diff, list.")
+
+FilesOption: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--filename",
+        "-f",
+        metavar="PATH",
+        help="A YAML or JSON file, a folder of them, or - for stdin; can be repeated.",
+    ),
+]
+IdsArgument: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID...", show_default=False)]
+
+
+class DiffError(HooklaneError):
+    """`diff` could not compare: 2, since 1 says that something differs."""
+
+    exit_code = 2
+
+
+@app.command(
+    "validate",
+    help=explain(
+        "Check documents; Kafka is not needed.",
+        more="They are judged by the settings of the services: tiers, http URLs, plain secrets.",
+        example="hooklane subscriptions validate -f subscriptions/",
+    ),
+)
+def validate(context: typer.Context, filename: FilesOption) -> None:
+    for one in _given(context, filename):
+        _say(f"{one.id} valid")
+
+
+@app.command(
+    "apply",
+    help=explain(
+        "Create and change subscriptions, all of them or, if one is bad, none.",
+        more="A new subscription gets the events from now on; what a document says replaces what "
+        "is in force, its state included.",
+        example="hooklane subscriptions apply -f subscriptions/\n"
+        "cat one.yaml | hooklane subscriptions apply -f -",
+    ),
+)
+def apply(context: typer.Context, filename: FilesOption) -> None:
+    topic = ConfigTopic(settings_of(context))
+    _write(topic, _planned(context, topic, filename))
+
+
+@app.command(
+    "diff",
+    help=explain(
+        "Show what `apply` would change.",
+        example="hooklane subscriptions diff -f subscriptions/",
+        exits={0: "nothing differs", 1: "something differs", 2: "failed"},
+    ),
+)
+def diff(context: typer.Context, filename: FilesOption) -> None:
+    try:
+        steps = _planned(context, ConfigTopic(settings_of(context)), filename)
+    except HooklaneError as error:
+        raise DiffError(str(error)) from error
+    for step in steps:
+        sys.stdout.write(diff_text(step))
+    if changed(steps):
+        raise typer.Exit(1)
+
+
+@app.command(
+    "list",
+    help=explain(
+        "List subscriptions, also bad ones and those that their receiver disabled.",
+        example="hooklane subscriptions list --output json",
+    ),
+)
+def list_subscriptions(context: typer.Context, output: OutputOption = OutputFormat.TABLE) -> None:
+    book = ConfigTopic(settings_of(context)).read()
+    print_rows(subscription_rows(book), COLUMNS, output)
+
+
+@app.command(
+    "show",
+    help=explain(
+        "Show one subscription's document and what is known about it.",
+        more="Secrets are references; one that stands in the document is shown as `set`.",
+        example="hooklane subscriptions show billing-invoices",
+    ),
+)
+def show(
+    context: typer.Context,
+    subscription: Annotated[str, typer.Argument(metavar="ID", show_default=False)],
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    book = ConfigTopic(settings_of(context)).read()
+    entry, finding = book.entry(subscription), _finding(book, subscription)
+    if entry is None and finding is None:
+        raise _unknown([subscription])
+    if output is OutputFormat.JSON:
+        print_record(show_record(subscription, entry, finding), output)
+        return
+    for line in show_comments(entry, finding):
+        _say(f"# {line}")
+    if entry is not None:
+        sys.stdout.write(yaml_text(entry.subscription.shown()))
+
+
+@app.command(
+    "pause",
+    help=explain(
+        "Let deliveries wait in the backlog until `resume`.",
+        example="hooklane subscriptions pause billing-invoices",
+    ),
+)
+def pause(context: typer.Context, ids: IdsArgument) -> None:
+    _set_state(context, ids, State.PAUSED)
+
+
+@app.command(
+    "resume",
+    help=explain(
+        "Deliver again, also what waits; also after the receiver answered 410.",
+        example="hooklane subscriptions resume billing-invoices",
+    ),
+)
+def resume(context: typer.Context, ids: IdsArgument) -> None:
+    _set_state(context, ids, State.ACTIVE)
+
+
+@app.command(
+    "disable",
+    help=explain(
+        "Discard deliveries, also what waits, until `resume`.",
+        example="hooklane subscriptions disable billing-invoices",
+    ),
+)
+def disable(context: typer.Context, ids: IdsArgument) -> None:
+    _set_state(context, ids, State.DISABLED)
+
+
+@app.command(
+    "delete",
+    help=explain(
+        "Delete subscriptions; what waits for them is discarded.",
+        more="One that is made again under the same id is another subscription.",
+        example="hooklane subscriptions delete billing-invoices --yes",
+    ),
+)
+def delete(context: typer.Context, ids: IdsArgument, yes: YesOption = False) -> None:
+    topic = ConfigTopic(settings_of(context))
+    book = topic.read()
+    known = {entry.id for entry in book} | {finding.key for finding in book.findings()}
+    missing = [one for one in ids if one not in known]
+    if missing:
+        raise _unknown(missing)
+    confirm(f"Delete {', '.join(ids)}? What waits for it is discarded.", yes=yes)
+    for one in dict.fromkeys(ids):
+        topic.write([(one.encode(), None), (status_key(one), None)])
+        _say(f"{one} deleted")
+
+
+def _planned(context: typer.Context, topic: ConfigTopic, filename: Sequence[str]) -> list[Step]:
+    wanted = _given(context, filename)
+    now = datetime.now(UTC)
+    # Records have times of whole milliseconds.
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return plan_apply(wanted, topic.read(), now, new_ulid)
+
+
+def _given(context: typer.Context, filename: Sequence[str]) -> list[Subscription]:
+    policy = policy_from(settings_of(context))
+    try:
+        return validated(read_documents(filename), policy)
+    except RefusedError as error:
+        for fault in error.faults:
+            notice(fault)
+        raise
+
+
+def _set_state(context: typer.Context, ids: Sequence[str], state: State) -> None:
+    topic = ConfigTopic(settings_of(context))
+    book = topic.read()
+    missing = [one for one in ids if book.entry(one) is None]
+    if missing:
+        raise _unknown(missing)
+    _write(topic, plan_state(_entries(book, ids), state))
+
+
+def _write(topic: ConfigTopic, steps: Sequence[Step]) -> None:
+    records = [step.wanted.record() for step in changed(steps)]
+    if records:
+        topic.write(records)
+    for step in steps:
+        _say(f"{step.wanted.id} {step.action}")
+
+
+def _entries(book: SubscriptionBook, ids: Sequence[str]) -> list[Entry]:
+    found = (book.entry(one) for one in dict.fromkeys(ids))
+    return [entry for entry in found if entry is not None]
+
+
+def _finding(book: SubscriptionBook, name: str) -> Finding | None:
+    return next((finding for finding in book.findings() if finding.key == name), None)
+
+
+def _unknown(ids: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"There is no subscription {', '.join(ids)}: `hooklane subscriptions list` shows them."
+    )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(printable(line) + "\n")

@@ -1,0 +1,122 @@
+"""The config topic as a command uses it: read it to its end, write some records, wait for acks."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.settings import Settings
+from hooklane.runtime.subscriptions_reader import End, Line, Replaced, TopicReader
+from hooklane.schemas.book import SubscriptionBook
+from hooklane.schemas.subscription_values import ServicePolicy
+
+TIMEOUT_S: Final = 30.0
+
+Record: TypeAlias = tuple[bytes, bytes | None]
+Acked: TypeAlias = Callable[[KafkaError | None, Message], None]
+
+# librdkafka's own words about a broker that is away; the command says it in one sentence.
+_log = logging.getLogger("librdkafka")
+
+
+def policy_from(settings: Settings) -> ServicePolicy:
+    """What the services of these settings allow a subscription."""
+    return ServicePolicy(
+        tiers=settings.retry.tiers,
+        allow_http=settings.delivery.allow_http,
+        allow_plaintext_secrets=settings.secrets.allow_plaintext,
+    )
+
+
+class ConfigTopic:
+    """`<prefix>.subscriptions`, partition 0."""
+
+    def __init__(self, settings: Settings, timeout_s: float = TIMEOUT_S) -> None:
+        self._topic = settings.topic_names.subscriptions
+        self._servers = settings.kafka.bootstrap_servers
+        self._client = {**settings.kafka.properties, "bootstrap.servers": self._servers}
+        self._policy = policy_from(settings)
+        self._timeout_s = timeout_s
+
+    def read(self) -> SubscriptionBook:
+        """All that is there now.
+
+        Raises:
+            BrokerError: Kafka cannot be reached, or refuses, or a transaction stays open.
+            TopicsError: the topic is missing.
+        """
+        reader = TopicReader(self._client, self._topic)
+        try:
+            reader.begin()
+            return self._read(reader, reader.end())
+        finally:
+            reader.close()
+
+    def _read(self, reader: TopicReader, end: int) -> SubscriptionBook:
+        book = SubscriptionBook(self._policy)
+        deadline = time.monotonic() + self._timeout_s
+        while book.position < end:
+            if time.monotonic() > deadline:
+                raise BrokerError(
+                    f"{self._topic} could not be read to its end within {self._timeout_s:.0f} s:"
+                    " see whether its broker is well and no transaction stays open on it."
+                )
+            match reader.poll(0.2):
+                case Line(offset, key, value):
+                    book.read(offset, key, value)
+                case End(offset):
+                    book.read_through(offset)
+                case Replaced():
+                    raise BrokerError(f"{self._topic} was made again while it was read: try again.")
+                case None:
+                    pass
+        return book
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Produce the records in their order and wait until all are acknowledged.
+
+        Raises:
+            BrokerError: one was not; those before it are written.
+        """
+        failed: list[KafkaError] = []
+
+        def acked(error: KafkaError | None, _message: Message) -> None:
+            if error is not None:
+                failed.append(error)
+
+        producer = self._producer()
+        for key, value in records:
+            while not self._sent(producer, key, value, acked):
+                producer.poll(0.1)
+        left = producer.flush(self._timeout_s + 5)
+        if failed or left:
+            said = failed[0].str() if failed else "no answer in time"
+            raise BrokerError(
+                f"Kafka at {self._servers} did not acknowledge every record ({said}):"
+                " see what is written by `hooklane subscriptions list`, and try again."
+            )
+
+    def _producer(self) -> Producer:
+        config = {
+            **self._client,
+            "acks": "all",
+            # In order without idempotence, whose producer id costs half a second at the start. A
+            # retry may write a record twice: the second says the same.
+            "enable.idempotence": False,
+            "max.in.flight.requests.per.connection": 1,
+            "message.timeout.ms": int(self._timeout_s * 1000),
+        }
+        return Producer(config, logger=_log)
+
+    def _sent(self, producer: Producer, key: bytes, value: bytes | None, acked: Acked) -> bool:
+        """Whether the producer took the record; false while its queue is full."""
+        try:
+            producer.produce(self._topic, value, key, partition=0, on_delivery=acked)
+        except BufferError:
+            return False
+        except KafkaException as error:
+            raise BrokerError(f"Kafka takes no such record: {error.args[0].str()}.") from error
+        return True

@@ -1,0 +1,91 @@
+"""Certificates for tests: one authority, and leaves that are right or wrong in one way each."""
+
+import datetime as dt
+import ssl
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+NOW = dt.datetime.now(dt.UTC)
+DAY = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate with its key."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    def server(self, folder: Path) -> ssl.SSLContext:
+        """A server's context that shows this certificate."""
+        name = folder / f"{self.certificate.serial_number:x}.pem"
+        name.write_bytes(
+            self.certificate.public_bytes(serialization.Encoding.PEM)
+            + self.key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(name)
+        return context
+
+
+class Authority:
+    """Issues certificates; `client` is a context that trusts nobody else."""
+
+    def __init__(self, name: str = "Test Authority") -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        key_id = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        self.certificate = (
+            x509.CertificateBuilder()
+            .subject_name(self._name)
+            .issuer_name(self._name)
+            .public_key(self._key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW - DAY)
+            .not_valid_after(NOW + DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(key_id, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    def client(self) -> ssl.SSLContext:
+        pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+        return ssl.create_default_context(cadata=pem)
+
+    def issue(self, host: str, ends: dt.datetime = NOW + DAY) -> Issued:
+        """A leaf for a DNS name, or for 127.0.0.1."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return Issued(_leaf(host, key, ends, self._name).sign(self._key, hashes.SHA256()), key)
+
+
+def self_signed(host: str) -> Issued:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    return Issued(_leaf(host, key, NOW + DAY, name).sign(key, hashes.SHA256()), key)
+
+
+def _leaf(
+    host: str, key: ec.EllipticCurvePrivateKey, ends: dt.datetime, issuer: x509.Name
+) -> x509.CertificateBuilder:
+    literal = host == "127.0.0.1"
+    name = x509.IPAddress(IPv4Address(host)) if literal else x509.DNSName(host)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)]))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - 3 * DAY)
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectAlternativeName([name]), critical=False)
+    )
