@@ -7,14 +7,15 @@ is the schema that is written, `avro/Name.<n>.avsc` are the earlier ones.
 
 import io
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Generic, TypeVar
 
 import fastavro
 
+from hooklane.schemas.codec_plain import plain_form
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import (
@@ -51,19 +52,29 @@ class BrokenRecordError(CodecError):
 
 
 class Codec(Generic[R]):
-    """Writes and reads one kind of record."""
+    """Writes and reads one kind of record.
+
+    `kind` is the dataclass that is written, `build` makes one from what was read. `schemas` is the
+    folder with the kind's schema, `<name>.avsc`, and its earlier ones, `<name>.<n>.avsc`.
+    """
 
     def __init__(
-        self, name: str, build: Callable[[Fields], R], schemas: Traversable | None = None
+        self,
+        name: str,
+        kind: type[R],
+        build: Callable[[Fields], R],
+        schemas: Traversable | None = None,
     ) -> None:
         folder = schemas if schemas is not None else files("hooklane.schemas") / "avro"
         source = json.loads((folder / f"{name}.avsc").read_text())
         self._schema = fastavro.parse_schema(source)
         self._prefix = MARKER + _fingerprint(source)
+        self._plain = plain_form(kind)
         self._build = build
         self._writers: dict[bytes, Any] = {self._prefix[2:]: self._schema}
+        earlier = re.compile(rf"{re.escape(name)}\.[0-9]+\.avsc")
         for file in folder.iterdir():
-            if file.name.startswith(f"{name}.") and file.name != f"{name}.avsc":
+            if earlier.fullmatch(file.name):
                 older = json.loads(file.read_text())
                 self._writers[_fingerprint(older)] = fastavro.parse_schema(older)
 
@@ -71,7 +82,7 @@ class Codec(Generic[R]):
         """The record's bytes, by the newest schema."""
         out = io.BytesIO()
         out.write(self._prefix)
-        fastavro.schemaless_writer(out, self._schema, _plain(record))
+        fastavro.schemaless_writer(out, self._schema, self._plain(record))
         return out.getvalue()
 
     def decode(self, data: bytes) -> R:
@@ -86,29 +97,22 @@ class Codec(Generic[R]):
         writer = self._writers.get(data[2:_HEADER])
         if writer is None:
             raise UnknownSchemaError(f"no schema with fingerprint {data[2:_HEADER].hex()}")
+        datum = io.BytesIO(data)
+        datum.seek(_HEADER)
         try:
-            found = fastavro.schemaless_reader(io.BytesIO(data[_HEADER:]), writer, self._schema)
-            return self._build(found)  # type: ignore[arg-type]  # a record schema reads to a dict
-        except Exception as error:  # noqa: BLE001 - fastavro raises whatever the bytes provoke
+            found = fastavro.schemaless_reader(datum, writer, self._schema)
+            record = self._build(found)  # type: ignore[arg-type]  # a record schema reads to a dict
+        except Exception as error:
             raise BrokenRecordError(f"the bytes do not fit their schema: {error!r}") from error
+        if datum.tell() != len(data):
+            raise BrokenRecordError(f"{len(data) - datum.tell()} bytes after the record's end")
+        return record
 
 
-def _fingerprint(schema: Any) -> bytes:  # noqa: ANN401 - a JSON value
+def _fingerprint(schema: Any) -> bytes:
+    """The schema's CRC-64-AVRO, little-endian, as it stands in a record."""
     canonical = fastavro.schema.to_parsing_canonical_form(schema)
     return bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any field of any record
-    """What fastavro writes: dicts for dataclasses, without their private fields."""
-    if is_dataclass(value):
-        return {
-            f.name: _plain(getattr(value, f.name))
-            for f in fields(value)
-            if not f.name.startswith("_")
-        }
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    return value
 
 
 def _event(found: Fields) -> Event:
@@ -122,9 +126,7 @@ def _attempt(found: Fields) -> DeliveryAttempt:
 
 
 def _task(found: Fields) -> DeliveryTask:
-    return DeliveryTask(
-        **{**found, "lane": LaneId(found["lane"]), "event": _event(found["event"])}
-    )
+    return DeliveryTask(**{**found, "lane": LaneId(found["lane"]), "event": _event(found["event"])})
 
 
 def _dead_letter(found: Fields) -> DeadLetter:
@@ -153,9 +155,9 @@ def _ledger(found: Fields) -> LedgerRecord:
     )
 
 
-TASKS = Codec[DeliveryTask]("DeliveryTask", _task)
-TICKETS = Codec[RetryTicket]("RetryTicket", lambda found: RetryTicket(**found))
-LANES = Codec[LaneRecord]("LaneRecord", lambda found: LaneRecord(**found))
-LEDGERS = Codec[LedgerRecord]("Ledger", _ledger)
-ATTEMPTS = Codec[DeliveryAttempt]("DeliveryAttempt", _attempt)
-DEAD_LETTERS = Codec[DeadLetter]("DeadLetter", _dead_letter)
+TASKS = Codec[DeliveryTask]("DeliveryTask", DeliveryTask, _task)
+TICKETS = Codec[RetryTicket]("RetryTicket", RetryTicket, lambda found: RetryTicket(**found))
+LANES = Codec[LaneRecord]("LaneRecord", LaneRecord, lambda found: LaneRecord(**found))
+LEDGERS = Codec[LedgerRecord]("Ledger", LedgerRecord, _ledger)
+ATTEMPTS = Codec[DeliveryAttempt]("DeliveryAttempt", DeliveryAttempt, _attempt)
+DEAD_LETTERS = Codec[DeadLetter]("DeadLetter", DeadLetter, _dead_letter)

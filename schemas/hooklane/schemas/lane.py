@@ -66,9 +66,7 @@ class LaneNamer:
 
 def subscriber_digest(subscription: str, uid: str) -> bytes:
     """Eight bytes that stand for a subscription in a ledger, whatever its `ordering` is."""
-    return blake2b(
-        _text(subscription) + _text(uid), digest_size=8, person=b"hooklane-sub"
-    ).digest()
+    return blake2b(_text(subscription) + _text(uid), digest_size=8, person=b"hooklane-sub").digest()
 
 
 def unreadable_lane(group: str, topic_id: str, partition: int, offset: int) -> LaneId:

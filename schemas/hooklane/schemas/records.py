@@ -50,6 +50,7 @@ class DeliveryTask:
     config_offset: int
     attempts: int
     due_ms: int | None
+    halted: bool
     redirected_ms: int
 
 

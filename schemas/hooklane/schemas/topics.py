@@ -4,11 +4,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import assert_never
 
 from hooklane.schemas.lane import LaneId
 
-_DELAY = re.compile(r"^([1-9][0-9]*)(ms|s|m|h|d)$")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DELAY = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h|d)")
+_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LANE_ID = re.compile(r"[0-9a-f]{32}")
+# One spelling of a number only: a tombstone under another one would not meet its task.
+_TASK_KEY = re.compile(rb"([0-9a-f]{32}):(0|[1-9][0-9]{0,18})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,12 +29,13 @@ class Delay:
         Raises:
             ValueError: not a whole number above zero with one of those units.
         """
-        found = _DELAY.match(text)
+        found = _DELAY.fullmatch(text)
         if found is None:
             raise ValueError(
-                f"{text!r} is not a delay: write a whole number and ms, s, m, h or d, such as 30s"
+                f"{text!r} is not a delay: "
+                "write a whole number of up to nine digits and ms, s, m, h or d, such as 30s"
             )
-        return cls(int(found[1]) * _SECONDS[found[2]], text)
+        return cls(int(found[1]) * _MILLISECONDS[found[2]] / 1000, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +99,18 @@ def ledger_key(group: str, topic_id: str, partition: int) -> bytes:
 
 def split_lane_key(key: bytes) -> tuple[LaneKey, str] | None:
     """The kind and the rest of a lanes-topic key, or None for a key no version here wrote."""
-    kind, found, rest = key.decode("utf-8", "replace").partition(":")
-    if not found:
-        return None
     try:
-        return LaneKey(kind), rest
+        word, _, rest = key.decode().partition(":")
+        kind = LaneKey(word)
     except ValueError:
         return None
+    match kind:
+        case LaneKey.BLOCKED | LaneKey.RELEASED:
+            return (kind, rest) if _LANE_ID.fullmatch(rest) else None
+        case LaneKey.LEDGER:
+            return (kind, rest) if rest.count(":") >= 2 else None
+        case _:
+            assert_never(kind)
 
 
 def task_key(lane: LaneId, sequence: int) -> bytes:
@@ -110,7 +120,5 @@ def task_key(lane: LaneId, sequence: int) -> bytes:
 
 def split_task_key(key: bytes) -> tuple[LaneId, int] | None:
     """The lane and sequence of a backlog key, or None for a key no version here wrote."""
-    lane, found, sequence = key.decode("utf-8", "replace").partition(":")
-    if not found or not sequence.isascii() or not sequence.isdigit():
-        return None
-    return LaneId(lane), int(sequence)
+    found = _TASK_KEY.fullmatch(key)
+    return None if found is None else (LaneId(found[1].decode()), int(found[2]))

@@ -1,0 +1,108 @@
+"""The HTTP side of `hooklane listen`: one address, every path, POST."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from contextlib import nullcontext
+
+import uvicorn
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from hooklane.ops.listen_desk import Desk
+from hooklane.runtime.errors import UsageError
+from hooklane.runtime.shutdown import shutdown_signals
+
+MAX_BODY = 64 * 1024 * 1024
+_LAST_WORDS_S = 5
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any.
+
+    Raises:
+        UsageError: the address cannot be had.
+    """
+    try:
+        return socket.create_server((host, port), backlog=1024)
+    except (OSError, UnicodeError) as error:
+        reason = _reason(error)
+        raise UsageError(
+            f"Cannot listen on {host}:{port} ({reason}): give another --port or --host."
+        ) from error
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """In few words: Python puts the address into the text of its own errors once more."""
+    if isinstance(error, UnicodeError):
+        return "no host has such a name"
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return str(error.strerror)
+    return os.strerror(error.errno)
+
+
+async def serve(desk: Desk, listening: socket.socket) -> None:
+    """Take requests until SIGINT or SIGTERM; what has begun by then is answered."""
+    server = _Server(
+        uvicorn.Config(
+            ListenApp(desk),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_LAST_WORDS_S,
+        )
+    )
+    with shutdown_signals() as shutdown:
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        asked = asyncio.create_task(shutdown.wait())
+        await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+        asked.cancel()
+
+
+class ListenApp:
+    """An ASGI application that hands each request to the desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._response(request)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+    async def _response(self, request: Request) -> Response:
+        if request.method != "POST":
+            return PlainTextResponse("webhooks are sent by POST\n", 405, {"allow": "POST"})
+        body = await _body(request)
+        if body is None:
+            return PlainTextResponse(f"the body is longer than {MAX_BODY} bytes\n", 413)
+        path = request.url.path
+        answer = self._desk.take(path, dict(request.headers), body)
+        text = f"{answer.reason}\n" if answer.reason else ""
+        return PlainTextResponse(text, answer.status) if text else Response(None, answer.status)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the command has its own."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+async def _body(request: Request) -> bytes | None:
+    found = bytearray()
+    async for part in request.stream():
+        found += part
+        if len(found) > MAX_BODY:
+            return None
+    return bytes(found)

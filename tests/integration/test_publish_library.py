@@ -1,0 +1,197 @@
+"""The publishers against a real broker: order, reports, flush at exit, the record itself."""
+
+import asyncio
+import re
+import subprocess
+import sys
+import textwrap
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from cloudevents.core.bindings import kafka as package
+from confluent_kafka import Producer
+
+from hooklane.producer import (
+    AsyncEventPublisher,
+    DeliveryError,
+    EventPublisher,
+    Mode,
+    NewEvent,
+    Published,
+)
+from hooklane.schemas.decode import decode
+from hooklane.schemas.event import Event, SourceRecord
+from hooklane.schemas.lane import LaneNamer, lane_partition
+from tests.kafka.broker import Kafka
+from tests.kafka.records import Stored, create_topic, read_topic
+
+
+def properties(kafka: Kafka) -> dict[str, object]:
+    return {"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 1}
+
+
+def event_of(stored: Stored) -> Event:
+    found = decode(
+        SourceRecord(
+            stored.topic,
+            "ab" * 16,
+            stored.partition,
+            stored.offset,
+            stored.timestamp_ms,
+            stored.key,
+            stored.value,
+            stored.headers,
+        )
+    )
+    assert isinstance(found, Event)
+    return found
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_published_event_is_in_kafka(kafka: Kafka, prefix: str, mode: Mode) -> None:
+    """The report names the place where the event is, and both readers understand it."""
+    topic = create_topic(kafka, f"{prefix}.events", partitions=3)
+    event = NewEvent(type="invoice.paid", key="c-42", subject="Zürich", data={"amount": 12.5})
+    with EventPublisher(properties(kafka), source="/billing", mode=mode) as publisher:
+        published = publisher.publish(topic, event)
+    (stored,) = read_topic(kafka, topic)
+    assert published == Published(
+        topic, stored.partition, stored.offset, stored.timestamp_ms, event.id
+    )
+    found = event_of(stored)
+    assert (found.attributes["id"], found.attributes["source"]) == (event.id, "/billing")
+    assert (found.key, found.document()) == (b"c-42", {"amount": 12.5})
+    headers = {name: value or b"" for name, value in stored.headers}
+    message = package.KafkaMessage(headers, stored.key, stored.value or b"")
+    theirs = package.from_kafka_event(message)
+    assert (theirs.get_id(), theirs.get_subject()) == (event.id, "Zürich")
+    assert theirs.get_data() == {"amount": 12.5}
+
+
+def test_events_of_a_key_stay_in_order(kafka: Kafka, prefix: str) -> None:
+    """Handed over without waiting, through a queue far too small: nothing is lost or reordered."""
+    topic = create_topic(kafka, f"{prefix}.events", partitions=4)
+    small = {**properties(kafka), "queue.buffering.max.messages": 50}
+    with EventPublisher(small, source="/x") as publisher:
+        receipts = [
+            publisher.submit(topic, NewEvent(type="x", key=f"k{n % 7}", data=n))
+            for n in range(2000)
+        ]
+    places = {(receipt.result().partition, receipt.result().offset) for receipt in receipts}
+    assert len(places) == 2000
+    assert_in_order(kafka, topic, 2000)
+
+
+async def test_asyncio_events_of_a_key_stay_in_order(kafka: Kafka, prefix: str) -> None:
+    """Two thousand tasks at once and a small queue: in the order in which they began."""
+    topic = create_topic(kafka, f"{prefix}.events", partitions=4)
+    small = {**properties(kafka), "queue.buffering.max.messages": 50}
+    async with AsyncEventPublisher(small, source="/x", key=lambda e: f"k{e.subject}") as publisher:
+        published = await asyncio.gather(
+            *(
+                publisher.publish(topic, NewEvent(type="x", subject=str(n % 7), data=n))
+                for n in range(2000)
+            )
+        )
+        await publisher.flush()
+    assert len({(one.partition, one.offset) for one in published}) == 2000
+    assert_in_order(kafka, topic, 2000)
+
+
+def assert_in_order(kafka: Kafka, topic: str, count: int) -> None:
+    by_key: dict[bytes | None, list[int]] = defaultdict(list)
+    partitions: dict[bytes | None, set[int]] = defaultdict(set)
+    for stored in read_topic(kafka, topic):
+        by_key[stored.key].append(int(stored.value or b""))
+        partitions[stored.key].add(stored.partition)
+    assert sum(map(len, by_key.values())) == count
+    assert all(numbers == sorted(numbers) for numbers in by_key.values())
+    assert all(len(found) == 1 for found in partitions.values())
+
+
+def test_missing_topic_is_a_delivery_error(kafka: Kafka, prefix: str) -> None:
+    """A topic that is not there is said by name, and is no hang."""
+    quick = {**properties(kafka), "topic.metadata.propagation.max.ms": 500}
+    with EventPublisher(quick, source="/x") as publisher:
+        receipt = publisher.submit(f"{prefix}.none", NewEvent(type="x"))
+        with pytest.raises(DeliveryError, match=rf"{prefix}\.none .*UNKNOWN_TOPIC"):
+            receipt.result(30)
+
+
+def test_too_large_an_event_is_a_delivery_error(kafka: Kafka, prefix: str) -> None:
+    """An event above the client's limit is a DeliveryError; the next one goes through."""
+    topic = create_topic(kafka, f"{prefix}.events")
+    with EventPublisher(properties(kafka), source="/x") as publisher:
+        with pytest.raises(DeliveryError, match="MSG_SIZE_TOO_LARGE"):
+            publisher.publish(topic, NewEvent(type="x", data="x" * 2_000_000))
+        publisher.publish(topic, NewEvent(type="x", data="small"))
+    assert len(read_topic(kafka, topic)) == 1
+
+
+def test_flush_at_the_end_of_the_process(kafka: Kafka, prefix: str) -> None:
+    """A program that ends without closing its publisher loses nothing."""
+    topic = create_topic(kafka, f"{prefix}.events")
+    program = """
+        import sys
+        from hooklane.producer import EventPublisher, NewEvent
+        publisher = EventPublisher(
+            {"bootstrap.servers": sys.argv[1], "linger.ms": 500}, source="/x"
+        )
+        for number in range(100):
+            publisher.submit(sys.argv[2], NewEvent(type="x", data=number))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), kafka.bootstrap_servers, topic]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [one.value for one in read_topic(kafka, topic)] == [b"%d" % n for n in range(100)]
+
+
+def test_failure_at_the_end_of_the_process_is_shown(kafka: Kafka, prefix: str) -> None:
+    """Where nobody asked and the event failed, the ending program says so on stderr."""
+    program = """
+        import sys
+        from hooklane.producer import EventPublisher, NewEvent
+        publisher = EventPublisher(
+            {"bootstrap.servers": sys.argv[1], "topic.metadata.propagation.max.ms": 300},
+            source="/x",
+        )
+        publisher.submit(sys.argv[2], NewEvent(type="x", id="e-1"))
+    """
+    command = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(program),
+        kafka.bootstrap_servers,
+        f"{prefix}.n",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert "UndeliveredError: 1 events were not delivered; the first: event e-1" in done.stderr
+
+
+def test_the_example_in_the_docs_works(kafka: Kafka, prefix: str) -> None:
+    """The Python example of docs/events.md publishes its event."""
+    topic = create_topic(kafka, f"{prefix}.events")
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    program = example.replace("localhost:9092", kafka.bootstrap_servers)
+    program = program.replace('"billing.events"', repr(topic))
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    (stored,) = read_topic(kafka, topic)
+    assert (stored.key, stored.value) == (b"c-42", b'{"amount":120}')
+
+
+def test_lane_partition_is_librdkafkas_consistent_one(kafka: Kafka, prefix: str) -> None:
+    """A producer with `partitioner=consistent` puts every lane where `lane_partition` says."""
+    topic = create_topic(kafka, f"{prefix}.backlog", partitions=12)
+    namer = LaneNamer("g", "s", "u", "ab" * 16, 0)
+    lanes = [namer.lane(b"%d" % n) for n in range(300)]
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "partitioner": "consistent"})
+    for lane in lanes:
+        producer.produce(topic, key=lane.encode())
+    assert producer.flush(30) == 0
+    found = {stored.key: stored.partition for stored in read_topic(kafka, topic)}
+    assert found == {lane.encode(): lane_partition(lane, 12) for lane in lanes}
