@@ -1,0 +1,178 @@
+"""`/healthz`, `/readyz` and `/metrics`, served from the service's own event loop.
+
+- `/healthz` answers as long as the loop does. A broker's outage does not make it fail: to restart
+  the process would not bring the broker back.
+- `/readyz` answers 503 until the subscriptions have been read, the group has been joined and all
+  assigned partitions have been restored; its body says what is missing.
+"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, nullcontext
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hooklane.runtime.errors import SettingsError
+from hooklane.runtime.metrics import Metrics
+from hooklane.runtime.settings_sections import HttpSettings
+
+log = structlog.get_logger()
+
+TopicPartition = tuple[str, int]
+
+
+class Readiness:
+    """Whether the service does its work. Pure: the service says what has happened.
+
+    What has been reached stays so: nothing here is taken back because a broker is away. A
+    partition that is assigned later is waited for again.
+    """
+
+    def __init__(self) -> None:
+        self._subscriptions_read = False
+        self._joined = False
+        self._restoring: dict[TopicPartition, None] = {}
+        self._unknown_formats: tuple[str, ...] = ()
+
+    def subscriptions_read(self) -> None:
+        """The config topic has been read to its end."""
+        self._subscriptions_read = True
+
+    def unknown_formats(self, subscriptions: Iterable[str]) -> None:
+        """The subscriptions of which no version can be read here (`SubscriptionBook.unready`)."""
+        self._unknown_formats = tuple(subscriptions)
+
+    def joined(self) -> None:
+        """The group has given its answer, also if that was no partition."""
+        self._joined = True
+
+    def assigned(self, partitions: Iterable[TopicPartition]) -> None:
+        """The group has been joined, and these partitions are to be restored."""
+        self._joined = True
+        self._restoring.update(dict.fromkeys(partitions))
+
+    def restored(self, partition: TopicPartition) -> None:
+        """A partition is ready for its first event."""
+        self._restoring.pop(partition, None)
+
+    def revoked(self, partitions: Iterable[TopicPartition]) -> None:
+        """Partitions that others look after now."""
+        for partition in partitions:
+            self._restoring.pop(partition, None)
+
+    def missing(self) -> tuple[str, ...]:
+        """What is still waited for; empty if the service is ready."""
+        return tuple(self._missing())
+
+    def _missing(self) -> Iterator[str]:
+        if not self._subscriptions_read:
+            yield "the subscriptions have not been read to their end"
+        for name in self._unknown_formats:
+            yield f"subscription {name} has a format that only a newer version knows"
+        if not self._joined:
+            yield "the consumer group has not been joined"
+        for topic, partition in self._restoring:
+            yield f"{topic}[{partition}] has not been restored"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the service has its own."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+@asynccontextmanager
+async def serve_health(
+    settings: HttpSettings, readiness: Readiness, metrics: Metrics
+) -> AsyncIterator[int]:
+    """Serve while this is open; gives the bound port.
+
+    Raises:
+        SettingsError: the address cannot be bound.
+    """
+    listener = _bind(settings)
+    port: int = listener.getsockname()[1]
+    server = _Server(
+        uvicorn.Config(
+            health_app(readiness, metrics),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    log.info("health and metrics are served", address=settings.host, port=port)
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def health_app(readiness: Readiness, metrics: Metrics) -> Starlette:
+    """The three pages."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"alive": True})
+
+    async def readyz(_: Request) -> Response:
+        missing = readiness.missing()
+        body = {"ready": not missing, "missing": list(missing)}
+        return JSONResponse(body, 503 if missing else 200)
+
+    async def scrape(request: Request) -> Response:
+        body, content_type = metrics.exposition(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    return Starlette(
+        routes=[
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", scrape),
+        ]
+    )
+
+
+def _bind(settings: HttpSettings) -> socket.socket:
+    """A socket that is bound, so that the port is known before anything else begins."""
+    try:
+        found = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen()
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise SettingsError(_why_not_bound(settings, error)) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _why_not_bound(settings: HttpSettings, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {settings.port} is taken: set HOOKLANE_HTTP__PORT to a free one, or 0 for any."
+        )
+    return (
+        f"Health and metrics cannot be served on {settings.host}:{settings.port} "
+        f"({error.strerror}): change HOOKLANE_HTTP__HOST or HOOKLANE_HTTP__PORT."
+    )

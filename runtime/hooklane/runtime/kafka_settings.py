@@ -1,0 +1,27 @@
+"""What the Kafka and topic modules take from the settings."""
+
+from hooklane.runtime.kafka import KafkaAccess
+from hooklane.runtime.settings import Settings
+from hooklane.runtime.topic_plan import TopicPlan
+
+
+def access_from(settings: Settings) -> KafkaAccess:
+    """How Kafka is reached, and as whom."""
+    kafka = settings.kafka
+    return KafkaAccess(
+        kafka.bootstrap_servers,
+        kafka.properties,
+        kafka.instance_id,
+        kafka.session_timeout.seconds,
+    )
+
+
+def plan_from(settings: Settings) -> TopicPlan:
+    """How the topics must be made."""
+    return TopicPlan(
+        settings.topic_names,
+        settings.topics.partitions,
+        settings.topics.replication_factor,
+        settings.retry.tiers,
+        settings.fanout.topics,
+    )

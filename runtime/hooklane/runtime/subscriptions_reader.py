@@ -1,0 +1,202 @@
+"""Reads the config topic from its beginning: records, its present end, and that it was replaced."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from hooklane.runtime.errors import BrokerError, TopicsError
+from hooklane.runtime.kafka_clients import open_admin, open_consumer
+from hooklane.runtime.kafka_properties import CONSUMER_ONLY, PRODUCER_ONLY, as_text
+
+ClientProperties = Mapping[str, str | int | float | bool]
+
+_REQUEST_S: Final = 3.0
+_ANSWER_S: Final = 5.0
+_OVERRIDES: Final[Mapping[str, str]] = {
+    # No group is ever joined and nothing is committed: the client only asks for a name.
+    "enable.auto.commit": "false",
+    "enable.auto.offset.store": "false",
+    "enable.partition.eof": "true",
+    "isolation.level": "read_committed",
+    # An offset that is gone must be told, not jumped over.
+    "auto.offset.reset": "error",
+}
+_MISSING: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - librdkafka's own codes begin so
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    }
+)
+_CUT: Final = frozenset(
+    {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001
+)
+_REFUSED: Final = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError._AUTHENTICATION,  # noqa: SLF001
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One record."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Everything below `offset` has been read."""
+
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The topic was truncated, or made again: what was read of it no longer counts."""
+
+
+class TopicReader:
+    """Partition 0 of the config topic. For one thread; every call blocks for a bounded time."""
+
+    def __init__(self, client: ClientProperties, topic: str) -> None:
+        self._topic = topic
+        self._client = dict(client)
+        self._consumer: Consumer | None = None
+        self._admin: AdminClient | None = None
+        self._topic_id = ""
+
+    def begin(self) -> None:
+        """Start over at the first record.
+
+        Raises:
+            TopicsError: the topic is not there.
+            BrokerError: Kafka does not answer, or refuses.
+            SettingsError: librdkafka does not take a property.
+        """
+        self._close_consumer()
+        self._topic_id = self._ask_topic_id()
+        given = _without(PRODUCER_ONLY, self._client)
+        config = {**given, **_OVERRIDES, "group.id": f"{self._topic}.reader"}
+        # A new client each time: an old one may remember the epochs of a topic that is gone.
+        self._consumer = open_consumer(config)
+        self._consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
+
+    def end(self) -> int:
+        """The high watermark: beyond everything that is written, committed or not.
+
+        Raises:
+            TopicsError: the topic is not there.
+            BrokerError: Kafka does not answer, or refuses.
+        """
+        place = TopicPartition(self._topic, 0)
+        try:
+            asked = self._ask().list_offsets(
+                {place: OffsetSpec.latest()},  # type: ignore[no-untyped-call]
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                request_timeout=_REQUEST_S,
+            )
+            offset: int = asked[place].result(_ANSWER_S).offset
+        except (KafkaException, TimeoutError) as error:
+            raise self._translated(error) from error
+        return offset
+
+    def poll(self, timeout_s: float) -> Line | End | Replaced | None:
+        """The next thing that is to be known, or None where there was nothing in that time."""
+        if self._consumer is None:
+            time.sleep(timeout_s)
+            return None
+        message = self._consumer.poll(timeout_s)
+        if message is None:
+            return None
+        error, offset = message.error(), message.offset()
+        if error is None and offset is not None:
+            return Line(offset, _bytes(message.key()), _bytes(message.value()))
+        if error is not None and error.code() == KafkaError._PARTITION_EOF and offset is not None:  # noqa: SLF001
+            return End(offset)
+        if error is not None and error.code() in _CUT | _MISSING:
+            return Replaced()
+        # The broker is away: the client comes back by itself.
+        return None
+
+    def is_replaced(self) -> bool:
+        """Whether another topic has taken the name. False while nobody can say."""
+        try:
+            return self._ask_topic_id() != self._topic_id
+        except TopicsError:
+            return True
+        except BrokerError:
+            return False
+
+    def close(self) -> None:
+        self._close_consumer()
+        self._admin = None
+
+    def _close_consumer(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _ask(self) -> AdminClient:
+        if self._admin is None:
+            own = frozenset(_OVERRIDES) | {"group.id"}
+            config = _without(CONSUMER_ONLY | PRODUCER_ONLY | own, self._client)
+            self._admin = open_admin(config)
+        return self._admin
+
+    def _ask_topic_id(self) -> str:
+        try:
+            admin = self._ask()
+            # Topics are described by the controller that was known last: get to know one alive.
+            admin.list_topics(timeout=_REQUEST_S)
+            asked = admin.describe_topics(
+                TopicCollection([self._topic]), request_timeout=_REQUEST_S
+            )
+            return str(asked[self._topic].result(_ANSWER_S).topic_id)
+        except (KafkaException, TimeoutError) as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> TopicsError | BrokerError:
+        found = error.args[0] if error.args else None
+        if isinstance(found, KafkaError) and found.code() in _MISSING:
+            return TopicsError(
+                f"The topic {self._topic} is not there: create it by `hooklane topics apply`."
+            )
+        if isinstance(found, KafkaError) and found.code() in _REFUSED:
+            return BrokerError(
+                f"Kafka refuses to let {self._topic} be read ({found.str()}): see to the "
+                "credentials in HOOKLANE_KAFKA__PROPERTIES and to the rights of their user."
+            )
+        said = found.str() if isinstance(found, KafkaError) else "no answer in time"
+        servers = self._client.get("bootstrap.servers", "")
+        return BrokerError(
+            f"Kafka does not answer at {servers} ({said}): "
+            "see to HOOKLANE_KAFKA__BOOTSTRAP_SERVERS."
+        )
+
+
+def _without(names: frozenset[str], given: ClientProperties) -> dict[str, str]:
+    """Those that apply to the client: librdkafka warns of the others each time."""
+    return {name: as_text(value) for name, value in given.items() if name not in names}
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
