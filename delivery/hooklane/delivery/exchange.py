@@ -58,6 +58,10 @@ class Fault:
     address: str | None = None
 
 
+Done = Callable[[Response | Fault], None]
+"""Where an exchange's end is told."""
+
+
 class Running(Protocol):
     """An exchange or attempt that is under way."""
 

@@ -1,0 +1,56 @@
+"""The delivery side as the settings want it, wired once for both services."""
+
+from collections.abc import Iterable
+
+from hooklane.delivery.engine.bounds import Bounds
+from hooklane.delivery.engine.native import NativeEngine
+from hooklane.delivery.engine.tls import verifying_context
+from hooklane.delivery.exchange import Done, Engine, Request, Running
+from hooklane.delivery.guard import NOT_FOR_WEBHOOKS, Guard, Policy
+from hooklane.delivery.lookup import SystemLookup
+from hooklane.delivery.resolve import Resolver
+from hooklane.runtime.errors import SettingsError
+from hooklane.runtime.settings_sections import DeliverySettings
+
+
+def policy(settings: DeliverySettings, own_ports: Iterable[int]) -> Policy:
+    """Whom the settings allow to be reached. `own_ports`: the service's and Kafka's."""
+    return Policy(
+        allow=tuple(settings.allow_networks),
+        denied_ports=NOT_FOR_WEBHOOKS | frozenset(settings.deny_ports) | frozenset(own_ports),
+        allow_http=settings.allow_http,
+    )
+
+
+def open_engine(settings: DeliverySettings, own_ports: Iterable[int]) -> Engine:
+    """The engine that both services deliver with; its `close` ends all that it opened.
+
+    Raises:
+        SettingsError: a setting that this version cannot follow.
+    """
+    if settings.proxy is not None:
+        # To go around a proxy that somebody relies on would be worse than not to start.
+        raise SettingsError(
+            "HOOKLANE_DELIVERY__PROXY is set, but this version delivers directly only: unset it."
+        )
+    lookup = SystemLookup()
+    resolver = Resolver(Guard(policy(settings, own_ports)), lookup)
+    bounds = Bounds(body_bytes=settings.max_response)
+    return _Opened(NativeEngine(resolver, verifying_context(), bounds), resolver, lookup)
+
+
+class _Opened:
+    """An engine with what belongs to it."""
+
+    def __init__(self, engine: Engine, resolver: Resolver, lookup: SystemLookup) -> None:
+        self._engine = engine
+        self._resolver = resolver
+        self._lookup = lookup
+
+    def start(self, request: Request, done: Done) -> Running:
+        return self._engine.start(request, done)
+
+    async def close(self) -> None:
+        await self._engine.close()
+        self._resolver.close()
+        self._lookup.close()

@@ -1,0 +1,200 @@
+"""One delivery's attempt, from the document in force to its outcome and its record."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from hooklane.delivery.asked import Asked, Documents
+from hooklane.delivery.exchange import Engine, Fault, Request, Response, Running
+from hooklane.delivery.outcome import Outcome, judge, setup_failed
+from hooklane.delivery.request import AttemptFacts, SetupError, build
+from hooklane.delivery.signing import Signer, SigningError, signer
+from hooklane.delivery.tracing import PassedOn, Span, Tracing
+from hooklane.runtime.clock import Clock
+from hooklane.runtime.errors import SecretError
+from hooklane.schemas.event import Event
+from hooklane.schemas.lane import LaneId
+from hooklane.schemas.records import DeliveryAttempt
+from hooklane.schemas.subscription import Subscription
+
+_RECORDED_RESPONSE: Final = 1024
+_RECORDED_DETAIL: Final = 500
+
+_log = logging.getLogger(__name__)
+
+
+class Secrets(Protocol):
+    """Where the values behind secret references come from."""
+
+    def resolve(self, reference: str) -> bytes:
+        """The secret, as of now; files and keys may have been rotated since the last time.
+
+        Raises:
+            SecretError: it is not to be had.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What is to be attempted, by the document that is in force now.
+
+    `attempt` is this attempt's number, 1 for the first; `run` is empty for live events.
+    """
+
+    lane: LaneId
+    sequence: int
+    webhook_id: str
+    run: str
+    event: Event
+    subscription: Subscription
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """How it ended. The record's `next_ms` is None: only the service knows its retry policy."""
+
+    outcome: Outcome
+    record: DeliveryAttempt
+
+
+class Attempter:
+    """Starts attempts. `service` is the word that stands in their records."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        secrets: Secrets,
+        clock: Clock,
+        service: str,
+        tracing: Tracing | None = None,
+    ) -> None:
+        self._engine = engine
+        self._secrets = secrets
+        self._clock = clock
+        self._service = service
+        self._tracing = tracing or PassedOn()
+        self._asked = Documents()
+
+    def start(self, delivery: Delivery, done: Callable[[Attempted], None]) -> Running:
+        """Begin. `done` is called exactly once, from the event loop, never from within `start`;
+        after `cancel` not at all.
+
+        A request that cannot be made (a secret that is not to be had, a header that may not be
+        set) is a failed attempt with the reason `setup`.
+        """
+        span = self._tracing.begin(delivery.event)
+        under_way = _UnderWay(delivery, done, span, self._clock, self._service)
+        try:
+            request = self._request(delivery, span, under_way.started_ms)
+        except (SecretError, SigningError, SetupError) as error:
+            return under_way.fail_soon(setup_failed(str(error)))
+        except Exception as error:  # noqa: BLE001 - named in the record
+            # Whatever is wrong with this event or document, the other deliveries go on.
+            _log.exception("the request of %s cannot be made", delivery.webhook_id)
+            detail = f"the request cannot be made: {type(error).__name__}"
+            return under_way.fail_soon(setup_failed(detail))
+        under_way.exchange = self._engine.start(request, under_way.exchanged)
+        return under_way
+
+    def _request(self, delivery: Delivery, span: Span, started_ms: int) -> Request:
+        asked = self._asked.of(delivery.subscription)
+        facts = AttemptFacts(
+            delivery.webhook_id,
+            delivery.sequence,
+            delivery.attempt,
+            delivery.run,
+            started_ms // 1000,
+            span.traceparent,
+            span.tracestate,
+        )
+        return build(delivery.event, facts, asked.destination, self._signer(asked))
+
+    def _signer(self, asked: Asked) -> Signer | None:
+        if asked.scheme is None:
+            return None
+        return signer(asked.scheme, tuple(map(self._secrets.resolve, asked.secrets)))
+
+
+class _UnderWay:
+    """An attempt that has begun."""
+
+    __slots__ = (
+        "_clock",
+        "_delivery",
+        "_done",
+        "_service",
+        "_span",
+        "_started",
+        "exchange",
+        "started_ms",
+    )
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        done: Callable[[Attempted], None],
+        span: Span,
+        clock: Clock,
+        service: str,
+    ) -> None:
+        self.exchange: Running | None = None
+        self.started_ms = clock.wall_ms()
+        self._delivery = delivery
+        self._done: Callable[[Attempted], None] | None = done
+        self._span = span
+        self._clock = clock
+        self._service = service
+        self._started = clock.monotonic()
+
+    def cancel(self) -> None:
+        if self._done is not None and self.exchange is not None:
+            self._done = None
+            self.exchange.cancel()
+            self._span.cancelled()
+
+    def fail_soon(self, outcome: Outcome) -> "_UnderWay":
+        self.exchange = asyncio.get_running_loop().call_soon(self._end, outcome, None)
+        return self
+
+    def exchanged(self, result: Response | Fault) -> None:
+        give_up_on = self._delivery.subscription.retry.give_up_on
+        self._end(judge(result, give_up_on, self._clock.wall_ms() / 1000), result)
+
+    def _end(self, outcome: Outcome, result: Response | Fault | None) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            self._span.ended(outcome)
+            done(Attempted(outcome, self._record(outcome, result)))
+
+    def _record(self, outcome: Outcome, result: Response | Fault | None) -> DeliveryAttempt:
+        delivery, event = self._delivery, self._delivery.event
+        response = result.body[:_RECORDED_RESPONSE] if isinstance(result, Response) else None
+        return DeliveryAttempt(
+            lane=delivery.lane,
+            sequence=delivery.sequence,
+            webhook_id=delivery.webhook_id,
+            subscription=delivery.subscription.id,
+            uid=delivery.subscription.uid,
+            run=delivery.run,
+            topic=event.topic,
+            topic_id=event.topic_id,
+            partition=event.partition,
+            key=event.key,
+            event_id=event.attributes["id"],
+            event_type=event.attributes["type"],
+            attempt=delivery.attempt,
+            service=self._service,
+            started_ms=self.started_ms,
+            duration_ms=(self._clock.monotonic() - self._started) * 1000,
+            outcome=outcome.kind,
+            reason=outcome.reason,
+            detail=outcome.detail[:_RECORDED_DETAIL],
+            status=outcome.status,
+            address=None if result is None else result.address,
+            response=response,
+            next_ms=None,
+            trace_id=self._span.trace_id,
+        )

@@ -1,0 +1,1 @@
+"""What carries requests: `native` (asyncio protocols) and `httpx` (any httpx transport)."""

@@ -1,0 +1,127 @@
+"""The one place where what the network stack raises becomes a `Fault`.
+
+Faulted                  ours: carries the fault through a foreign stack, unchanged
+ssl.SSLError             tls
+ConnectionRefusedError   connection-refused, and every other error of dialling
+other OSError            reset
+h11, httpcore, httpx     protocol (not HTTP/1.1), reset (the connection ended)
+"""
+
+import errno
+import os
+import ssl
+from collections.abc import Iterator
+from ipaddress import IPv6Address
+from typing import Final
+
+import httpcore
+import httpx
+
+from hooklane.delivery.exchange import Fault, FaultKind
+from hooklane.delivery.target import Address
+
+_CONNECT_TIMES_OUT: Final = frozenset({errno.ETIMEDOUT})
+_CONNECT: Final = (httpcore.ConnectError, httpx.ConnectError)
+_FOREIGN: Final = (
+    ((httpcore.ProxyError, httpx.ProxyError), FaultKind.PROXY, "the proxy failed"),
+    (
+        (httpcore.ConnectTimeout, httpx.ConnectTimeout),
+        FaultKind.CONNECT_TIMEOUT,
+        "no connection in time",
+    ),
+    (
+        (httpcore.TimeoutException, httpx.TimeoutException),
+        FaultKind.TIMEOUT,
+        "no complete response in time",
+    ),
+    (
+        (httpcore.ProtocolError, httpx.ProtocolError),
+        FaultKind.PROTOCOL,
+        "the response is not HTTP/1.1",
+    ),
+)
+
+
+class Faulted(Exception):  # noqa: N818 - it carries a fault, it is not one more error
+    """Carries a fault through code that is not ours."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.detail)
+        self.fault = fault
+
+
+def shown(address: Address, port: int) -> str:
+    """An address and port as they are written in attempt records."""
+    return f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}"
+
+
+def timed_out(timeout_s: float, address: str | None) -> Fault:
+    return Fault(FaultKind.TIMEOUT, f"no complete response within {timeout_s:g} s", address)
+
+
+def lookup_timed_out(name: str, timeout_s: float) -> Fault:
+    return Fault(FaultKind.DNS, f"{name} could not be looked up within {timeout_s:g} s")
+
+
+def connect_timed_out(timeout_s: float, address: str | None) -> Fault:
+    return Fault(FaultKind.CONNECT_TIMEOUT, f"no connection within {timeout_s:g} s", address)
+
+
+def connection_ended(address: str | None) -> Fault:
+    return Fault(FaultKind.RESET, "the connection ended before the response had been read", address)
+
+
+def not_http(detail: str, address: str | None) -> Fault:
+    return Fault(FaultKind.PROTOCOL, f"the response is not HTTP/1.1: {detail[:200]}", address)
+
+
+def dial_failed(error: BaseException, address: str | None) -> Fault:
+    """A connection, or its TLS, could not be made."""
+    return _tls(error, address) or _refused(error, address)
+
+
+def handshake_failed(error: BaseException, address: str | None) -> Fault:
+    """TLS could not be agreed on; also when the peer just went away in the middle of it."""
+    tls = _tls(error, address)
+    return tls or Fault(FaultKind.TLS, "the connection ended during the TLS handshake", address)
+
+
+def exchange_failed(error: Exception, address: str | None) -> Fault:
+    """Whatever an exchange raised."""
+    if isinstance(error, Faulted):
+        return error.fault
+    if isinstance(error, _CONNECT):
+        return dial_failed(error, address)
+    for kinds, kind, detail in _FOREIGN:
+        if isinstance(error, kinds):
+            return Fault(kind, f"{detail}: {error}", address)
+    return _tls(error, address) or connection_ended(address)
+
+
+def _tls(error: BaseException, address: str | None) -> Fault | None:
+    found = next((one for one in _chain(error) if isinstance(one, ssl.SSLError)), None)
+    match found:
+        case None:
+            return None
+        case ssl.SSLCertVerificationError():
+            detail = f"the certificate is not valid: {found.verify_message}"
+        case _:
+            detail = f"TLS failed: {found.reason or 'the peer broke it off'}"
+    return Fault(FaultKind.TLS, detail, address)
+
+
+def _refused(error: BaseException, address: str | None) -> Fault:
+    known = (one for one in _chain(error) if isinstance(one, OSError) and one.errno)
+    found = next(known, None)
+    if found is None:
+        return Fault(FaultKind.CONNECTION_REFUSED, "no connection could be made", address)
+    if found.errno in _CONNECT_TIMES_OUT:
+        return Fault(FaultKind.CONNECT_TIMEOUT, "the address does not answer", address)
+    reason = os.strerror(found.errno or 0).lower()
+    return Fault(FaultKind.CONNECTION_REFUSED, f"no connection could be made: {reason}", address)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

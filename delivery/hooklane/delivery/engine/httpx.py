@@ -1,0 +1,180 @@
+"""The engine over httpx's transports: slower than `native`, for what only httpx can do."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import httpx
+
+from hooklane.delivery.engine.bounds import Bounds
+from hooklane.delivery.engine.faults import exchange_failed, timed_out
+from hooklane.delivery.engine.httpx_transport import JudgedTransport
+from hooklane.delivery.engine.wire import UnsendableError, encoded_headers
+from hooklane.delivery.exchange import Done, Fault, FaultKind, Request, Response
+from hooklane.delivery.resolve import Resolver
+from hooklane.delivery.target import InvalidUrl, Origin, Target, read_target
+
+_SWEEP_S = 1.0
+
+
+@dataclass(slots=True)
+class _Line:
+    """A transport that carries one exchange at a time; `born` and `idle_since` are loop times."""
+
+    transport: JudgedTransport
+    born: float
+    idle_since: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class _Exchange:
+    """One request under way."""
+
+    done: Done
+    cancelled: bool = field(default=False)
+    task: asyncio.Task[Response | Fault] | None = field(default=None)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        if self.task is not None:
+            self.task.cancel()
+
+    def finished(self, task: asyncio.Task[Response | Fault]) -> None:
+        # A task that was cancelled from elsewhere (the loop is closing) has nothing to say either.
+        if not self.cancelled and not task.cancelled():
+            self.done(task.result())
+
+
+class HttpxEngine:
+    """One task an exchange, one transport a connection.
+
+    httpx's own pool walks over all its connections twice a request; with one connection in each
+    transport and a stack of idle ones for each origin, nothing is walked, and an origin that
+    hangs has nothing that another one waits for.
+    """
+
+    def __init__(
+        self, resolver: Resolver, tls: ssl.SSLContext, bounds: Bounds | None = None
+    ) -> None:
+        self._resolver = resolver
+        self._tls = tls
+        self._bounds = bounds or Bounds()
+        self._idle: dict[Origin, list[_Line]] = {}
+        self._running: set[asyncio.Task[Response | Fault]] = set()
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def start(self, request: Request, done: Done) -> _Exchange:
+        exchange = _Exchange(done)
+        task = asyncio.get_running_loop().create_task(self._exchange(request))
+        exchange.task = task
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(exchange.finished)
+        return exchange
+
+    async def close(self) -> None:
+        """Cut off what runs and close every connection."""
+        tasks: list[asyncio.Task[Any]] = list(self._running)
+        if self._sweeper is not None:
+            tasks.append(self._sweeper)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        lines = [line for stack in self._idle.values() for line in stack]
+        self._idle.clear()
+        for line in lines:
+            await line.transport.aclose()
+
+    async def _exchange(self, request: Request) -> Response | Fault:
+        target = read_target(request.url)
+        if isinstance(target, InvalidUrl):
+            return Fault(FaultKind.INVALID_URL, target.detail)
+        line = self._take(target)
+        result: Response | Fault | None = None
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                result = await self._send(request, target, line.transport)
+        except TimeoutError:
+            result = timed_out(request.timeout_s, line.transport.address)
+        except UnsendableError as error:
+            result = Fault(FaultKind.SETUP, str(error))
+        except Exception as error:  # noqa: BLE001 - translated, whatever it is
+            result = exchange_failed(error, line.transport.address)
+        finally:
+            if isinstance(result, Response) and self._fit(line):
+                self._give_back(target.origin, line)
+            else:
+                await line.transport.aclose()
+        return result
+
+    async def _send(self, request: Request, target: Target, transport: JudgedTransport) -> Response:
+        answer = await transport.handle_async_request(_asked(request, target))
+        body = await self._read(cast("httpx.AsyncByteStream", answer.stream))
+        headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
+        return Response(answer.status_code, headers, body, transport.address or "")
+
+    async def _read(self, stream: httpx.AsyncByteStream) -> bytes:
+        body = bytearray()
+        async with aclosing(cast("AsyncGenerator[bytes]", aiter(stream))) as parts:
+            async for part in parts:
+                body += part
+                if len(body) > self._bounds.body_bytes:
+                    break
+        # A stream that is closed before its end takes its connection with it.
+        await stream.aclose()
+        return bytes(body[: self._bounds.body_bytes])
+
+    def _take(self, target: Target) -> _Line:
+        stack = self._idle.get(target.origin)
+        if stack:
+            return stack.pop()
+        transport = JudgedTransport(target, self._resolver, self._tls, self._bounds)
+        return _Line(transport, asyncio.get_running_loop().time())
+
+    def _fit(self, line: _Line) -> bool:
+        age_s = asyncio.get_running_loop().time() - line.born
+        return line.transport.usable and age_s < self._bounds.age_s
+
+    def _give_back(self, origin: Origin, line: _Line) -> None:
+        loop = asyncio.get_running_loop()
+        line.idle_since = loop.time()
+        self._idle.setdefault(origin, []).append(line)
+        if self._sweeper is None or self._sweeper.done():
+            self._sweeper = loop.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        """Close what has been idle too long, until nothing is idle any more."""
+        loop = asyncio.get_running_loop()
+        while self._idle:
+            await asyncio.sleep(min(_SWEEP_S, self._bounds.idle_s))
+            for line in self._expired(loop.time() - self._bounds.idle_s):
+                await line.transport.aclose()
+
+    def _expired(self, before: float) -> list[_Line]:
+        expired = []
+        for origin, stack in list(self._idle.items()):
+            expired += [line for line in stack if line.idle_since <= before]
+            stack[:] = [line for line in stack if line.idle_since > before]
+            if not stack:
+                del self._idle[origin]
+        return expired
+
+
+def _asked(request: Request, target: Target) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        httpx.URL(
+            scheme=target.origin.scheme,
+            host=target.origin.host,
+            port=target.origin.port,
+        ),
+        headers=[(b"host", target.authority.encode()), *encoded_headers(request)],
+        content=request.body,
+        extensions={
+            "target": target.path.encode(),
+            "timeout": {"connect": request.connect_timeout_s},
+        },
+    )

@@ -1,0 +1,53 @@
+"""A request as HTTP/1.1 bytes."""
+
+from functools import lru_cache
+
+from hooklane.delivery.exchange import Request
+from hooklane.delivery.target import Target
+
+
+class UnsendableError(ValueError):
+    """A header would break the request's framing."""
+
+
+def serialized(request: Request, target: Target) -> bytes:
+    """Head and body in one piece, so that they leave in one write.
+
+    Raises:
+        UnsendableError: a header name or value holds a line break or is not Latin-1.
+    """
+    lines = [": ".join(header) for header in request.headers]
+    lines.append(f"content-length: {len(request.body)}\r\n\r\n")
+    head = "\r\n".join(lines)
+    # Counted once over the whole head instead of searched for in each value.
+    if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
+        raise UnsendableError("a header holds a line break")
+    try:
+        encoded = head.encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise UnsendableError("a header holds a character that is not Latin-1") from error
+    return _request_line(request.method, target) + encoded + request.body
+
+
+def encoded_headers(request: Request) -> list[tuple[bytes, bytes]]:
+    """The headers for an engine that frames requests itself.
+
+    Raises:
+        UnsendableError: as `serialized`.
+    """
+    try:
+        return [_encoded(name, value) for name, value in request.headers]
+    except UnicodeEncodeError as error:
+        raise UnsendableError("a header holds a character that is not Latin-1") from error
+
+
+def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
+    pair = f"{name}{value}"
+    if "\n" in pair or "\r" in pair:
+        raise UnsendableError("a header holds a line break")
+    return name.encode("latin-1"), value.encode("latin-1")
+
+
+@lru_cache(maxsize=4096)
+def _request_line(method: str, target: Target) -> bytes:
+    return f"{method} {target.path} HTTP/1.1\r\nhost: {target.authority}\r\n".encode("ascii")

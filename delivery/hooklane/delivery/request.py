@@ -1,0 +1,121 @@
+"""From a delivery to the request of one attempt (section 5 of the design)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final, NamedTuple
+
+from hooklane.delivery import payload as payloads
+from hooklane.delivery.exchange import Request
+from hooklane.delivery.headers import attributes, custom_header_fault, percent_encoded
+from hooklane.delivery.payload import Payload
+from hooklane.delivery.signing import Message, Signer
+from hooklane.schemas.event import Event
+from hooklane.schemas.version import __version__
+
+_USER_AGENT: Final = f"Hooklane/{__version__}"
+_HEADER_CHARACTERS: Final = 32 * 1024
+"""Above it most servers answer 431; said before it is tried, with what to do about it."""
+
+
+class SetupError(Exception):
+    """The request cannot be made as the subscription asks. Its text names what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What the subscription says about the request. `headers`: as `custom_headers` made them."""
+
+    url: str
+    mode: str
+    headers: tuple[tuple[str, str], ...]
+    timeout_s: float
+    connect_timeout_s: float
+
+
+class AttemptFacts(NamedTuple):
+    """What this attempt adds. `timestamp`: whole seconds since the epoch."""
+
+    webhook_id: str
+    sequence: int
+    attempt: int
+    run: str
+    timestamp: int
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+
+def custom_headers(found: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The headers that a subscription adds, with those that are the same for all its requests.
+
+    Raises:
+        SetupError: one of them may not be set.
+    """
+    # A receiver's answer is read up to a cap: nothing must unfold behind it.
+    same = {"user-agent": _USER_AGENT, "accept-encoding": "identity"}
+    for name, value in found.items():
+        fault = custom_header_fault(name, value)
+        if fault is not None:
+            raise SetupError(fault)
+        same[name.lower()] = value
+    return tuple(same.items())
+
+
+def build(
+    event: Event, facts: AttemptFacts, destination: Destination, signer: Signer | None
+) -> Request:
+    """The request, signed over exactly the body that is sent.
+
+    Raises:
+        SetupError: a mode that is not there, or headers too large.
+    """
+    payload = _payload(event, destination.mode)
+    headers: list[tuple[str, str]] = [
+        ("webhook-id", facts.webhook_id),
+        ("webhook-timestamp", str(facts.timestamp)),
+    ]
+    if signer is not None:
+        headers += signer.headers(Message(facts.webhook_id, facts.timestamp, payload.body))
+    if destination.mode == "binary":
+        for name, value in attributes(event):
+            headers.append((f"ce-{name}", percent_encoded(value)))
+    headers.append(("content-type", payload.content_type))
+    _add_own(headers, facts)
+    headers += destination.headers
+    if sum(map(len, chain.from_iterable(headers))) > _HEADER_CHARACTERS:
+        raise SetupError(
+            "the event's attributes make more than 32 KiB of headers; "
+            "set `payload.mode` to structured, which puts them into the body"
+        )
+    return Request(
+        method="POST",
+        url=destination.url,
+        headers=tuple(headers),
+        body=payload.body,
+        timeout_s=destination.timeout_s,
+        connect_timeout_s=destination.connect_timeout_s,
+    )
+
+
+def _payload(event: Event, mode: str) -> Payload:
+    match mode:
+        case "binary":
+            return payloads.binary(event)
+        case "structured":
+            return payloads.structured(event)
+        case _:
+            raise SetupError(
+                f"`payload.mode` is {mode!r}, which this version cannot send; "
+                "use binary or structured"
+            )
+
+
+def _add_own(headers: list[tuple[str, str]], facts: AttemptFacts) -> None:
+    headers.append(("hooklane-sequence", str(facts.sequence)))
+    headers.append(("hooklane-attempt", str(facts.attempt)))
+    if facts.run:
+        headers.append(("hooklane-replay", percent_encoded(facts.run)))
+    if facts.traceparent is not None:
+        headers.append(("traceparent", facts.traceparent))
+        if facts.tracestate is not None:
+            headers.append(("tracestate", facts.tracestate))

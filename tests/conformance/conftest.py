@@ -1,0 +1,85 @@
+"""Each engine, one after the other, made the same way."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from ipaddress import ip_network
+from types import CoroutineType
+from typing import Any, cast
+
+import pytest
+import uvloop
+
+from hooklane.delivery.engine.bounds import Bounds
+from hooklane.delivery.engine.httpx import HttpxEngine
+from hooklane.delivery.engine.native import NativeEngine
+from hooklane.delivery.exchange import Engine, Request
+from hooklane.delivery.guard import Guard, Policy
+from hooklane.delivery.resolve import Lookup, Resolver
+from tests.conformance.driver import Driver, until
+from tests.support.receiver_tls import Authority
+
+Make = Callable[..., Driver]
+
+LOOPBACK = Policy(allow=(ip_network("127.0.0.0/8"),), allow_http=True)
+ENGINES: dict[str, Callable[[Resolver, ssl.SSLContext, Bounds], Engine]] = {
+    "native": NativeEngine,
+    "httpx": HttpxEngine,
+}
+
+
+def ours_left() -> list[str]:
+    """Tasks of the engines that have not ended."""
+    coroutines = [
+        cast("CoroutineType[Any, Any, Any]", task.get_coro()) for task in asyncio.all_tasks()
+    ]
+    return [one.__qualname__ for one in coroutines if "hooklane" in one.cr_code.co_filename]
+
+
+async def nowhere(name: str) -> Sequence[str]:
+    raise AssertionError(f"{name} was looked up")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The services run on uvloop; what holds must hold on both."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(params=list(ENGINES))
+async def make(request: pytest.FixtureRequest, authority: Authority) -> AsyncIterator[Make]:
+    """Makes drivers of the engine under test; what is not given is strict and small."""
+    made: list[Driver] = []
+    resolvers: list[Resolver] = []
+
+    def driver(
+        *,
+        bounds: Bounds | None = None,
+        lookup: Lookup = nowhere,
+        policy: Policy = LOOPBACK,
+    ) -> Driver:
+        resolver = Resolver(Guard(policy), lookup)
+        resolvers.append(resolver)
+        engine = ENGINES[request.param](resolver, authority.client(), bounds or Bounds())
+        made.append(Driver(engine))
+        return made[-1]
+
+    yield driver
+    for one in made:
+        await one.engine.close()
+    for resolver in resolvers:
+        resolver.close()
+    await until(lambda: not ours_left())
+
+
+@pytest.fixture
+def engine(make: Make) -> Driver:
+    return make()
+
+
+def post(url: str, body: bytes = b"{}", timeout_s: float = 5.0, connect_s: float = 5.0) -> Request:
+    return Request("POST", url, (("webhook-id", "msg_1"),), body, timeout_s, connect_s)

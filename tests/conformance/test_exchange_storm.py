@@ -1,0 +1,91 @@
+"""Everything at once: whatever goes wrong beside it, an answer belongs to its own request."""
+
+import asyncio
+import random
+
+import pytest
+
+from hooklane.delivery.engine.bounds import Bounds
+from hooklane.delivery.exchange import FaultKind, Response
+from tests.conformance.conftest import Make, post
+from tests.conformance.driver import Driver
+from tests.support.receiver_script import Peer, scripted
+
+
+class Storm:
+    """A receiver in a bad mood, by seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+
+    async def __call__(self, peer: Peer) -> None:
+        while True:
+            body = (await peer.request()).body
+            await asyncio.sleep(self.dice.choice([0, 0, 0.001, 0.01]))
+            answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+            if not await self._answer(peer, answer):
+                return
+
+    async def _answer(self, peer: Peer, answer: bytes) -> bool:
+        """Whether the connection goes on."""
+        match self.dice.randrange(20):
+            case 0:
+                peer.reset()
+                return False
+            case 1:
+                await peer.send(answer[: self.dice.randrange(len(answer))])
+                return False
+            case 2:
+                await peer.gone()
+            case 3:
+                await peer.send(answer + b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n!")
+            case 4:
+                await peer.send(answer[:-1])
+                await asyncio.sleep(0.005)
+                await peer.send(answer[-1:])
+            case 5:
+                await peer.send(answer)
+                return False
+            case _:
+                await peer.send(answer)
+        return True
+
+
+async def end(engine: Driver, url: str, dice: random.Random, number: int) -> str:
+    """How one exchange ended, in a word; its answer must be its own."""
+    body = b"%d-" % number * dice.choice([1, 1, 2000])
+    running, ended = engine.begin(post(url, body=body, timeout_s=0.4))
+    if dice.random() < 0.1:
+        await asyncio.sleep(dice.random() * 0.01)
+        running.cancel()
+        return "cancelled"
+    result = await ended
+    if isinstance(result, Response):
+        assert result.body == body
+        return "answered"
+    assert result.kind in {FaultKind.RESET, FaultKind.TIMEOUT}, result
+    return result.kind
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_storm(make: Make, seed: int) -> None:
+    """Of 160 exchanges with resets, hangs, cancels, surplus and early ends each is told once, and
+    every answer is the one to its own request."""
+    storm = Storm(seed)
+    driver = make(bounds=Bounds(idle_s=0.05))
+    problems: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, problem: problems.append(problem))
+    async with scripted(storm) as server, asyncio.timeout(20):
+        url = server.url()
+
+        async def some(first: int) -> list[str]:
+            numbers = range(first, 160, 16)
+            return [await end(driver, url, storm.dice, number) for number in numbers]
+
+        ends = await asyncio.gather(*(some(first) for first in range(16)))
+    words = [word for some_ends in ends for word in some_ends]
+    assert set(words) == {"answered", "cancelled", "reset", "timeout"}
+    assert words.count("answered") > 80
+    await driver.engine.close()
+    await asyncio.sleep(0)
+    assert problems == []
