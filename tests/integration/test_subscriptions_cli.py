@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from tests.kafka.broker import Kafka
-from tests.kafka.records import Outgoing, Stored, create_topic, produce, read_topic
 
 from hooklane.ops.main import run
 from hooklane.schemas.book import status_key, status_record
+from tests.kafka.broker import Kafka
+from tests.kafka.records import Outgoing, Stored, create_topic, produce, read_topic
 
 ONE = """\
 id: billing

@@ -13,6 +13,18 @@ from cryptography.x509.oid import NameOID
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
+# Python 3.13 verifies strictly: an authority must be allowed to sign, a leaf name its key.
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,7 @@ class Authority:
             .not_valid_before(NOW - DAY)
             .not_valid_after(NOW + DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_SIGNS, critical=True)
             .add_extension(key_id, critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -65,7 +78,9 @@ class Authority:
     def issue(self, host: str, ends: dt.datetime = NOW + DAY) -> Issued:
         """A leaf for a DNS name, or for 127.0.0.1."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return Issued(_leaf(host, key, ends, self._name).sign(self._key, hashes.SHA256()), key)
+        authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        leaf = _leaf(host, key, ends, self._name).add_extension(authority_key, critical=False)
+        return Issued(leaf.sign(self._key, hashes.SHA256()), key)
 
 
 def self_signed(host: str) -> Issued:

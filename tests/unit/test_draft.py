@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from tests.support.fanout_facts import PLACE, TIERS, attempt_record, delivery
-
 from hooklane.fanout.lanes import LaneTable
 from hooklane.fanout.ledger import Ledger, LedgerState
 from hooklane.fanout.redirect import Disabling, Draft, Redirect, Ticket
@@ -13,6 +11,7 @@ from hooklane.schemas.codec import LANES, LEDGERS, TASKS, TICKETS
 from hooklane.schemas.lane import lane_partition
 from hooklane.schemas.records import DeadLetterReason, RetryTicket, Span
 from hooklane.schemas.topics import TopicNames
+from tests.support.fanout_facts import PLACE, TIERS, attempt_record, delivery
 
 LAYOUT = Layout(TopicNames(), 12, "g")
 SUBSCRIBER = b"12345678"

@@ -61,11 +61,14 @@ class Dispatcher:
     def step(self) -> None:
         """Do what may be done now. While the fence is closed nothing starts or is redirected."""
         if self._process.may_start():
-            self._carry_out(self._schedule.advance())
+            self._carry_out(self._schedule.advance(self._clock.monotonic()))
 
-    def spill(self) -> None:
-        """Redirect what has waited too long; to be called now and then."""
-        self._schedule.spill(self._clock.monotonic())
+    def spill(self, lag: float) -> None:
+        """Redirect what has waited too long; to be called now and then.
+
+        `lag`: how many seconds a turn of the event loop takes.
+        """
+        self._schedule.spill(self._clock.monotonic(), lag)
         self.step()
 
     async def drain(self, places: Iterable[Place], grace_s: float) -> None:

@@ -56,7 +56,7 @@ class Work(Protocol):
 class Ownership:
     """Restores what is assigned, and ends the work on what is taken away.
 
-    `resume` lets the first event of a restored partition come; `flush` writes what partitions
+    `restored` is told of each, so that its first event may come; `flush` writes what partitions
     have left and is True if nothing remains.
     """
 
@@ -67,7 +67,7 @@ class Ownership:
         restorer: Restorer,
         work: Work,
         flush: Callable[[Sequence[EventPartition]], Awaitable[bool]],
-        resume: Callable[[Assigned], None],
+        restored: Callable[[EventPartition], None],
         broken: Callable[[str], None],
         grace_s: float,
     ) -> None:
@@ -79,7 +79,7 @@ class Ownership:
         self._restorer = restorer
         self._work = work
         self._flush = flush
-        self._resume = resume
+        self._tell_restored = restored
         self._broken = broken
         self._grace_s = grace_s
         self._restoring: dict[Assigned, asyncio.Task[None]] = {}
@@ -139,7 +139,7 @@ class Ownership:
         seconds = time.monotonic() - began
         self._metrics.restore_duration.set(seconds)
         self._readiness.restored(name)
-        self._resume(name)
+        self._tell_restored(partition)
         log.info(
             "partition.restored",
             topic=name.topic,

@@ -3,11 +3,8 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from hooklane.delivery.assemble import open_engine
 from hooklane.delivery.attempt import Attempter
-from hooklane.delivery.engine.native import NativeEngine
-from hooklane.delivery.engine.tls import verifying_context
-from hooklane.delivery.guard import NOT_FOR_WEBHOOKS, Guard, Policy
-from hooklane.delivery.resolve import Resolver, SystemLookup
 from hooklane.fanout.commit import Pace
 from hooklane.fanout.fence import Fence
 from hooklane.fanout.kafka_side import KafkaSide
@@ -22,10 +19,10 @@ from hooklane.fanout.transaction import Layout
 from hooklane.fanout.window import Window
 from hooklane.runtime import kafka
 from hooklane.runtime.clock import SystemClock
-from hooklane.runtime.errors import HooklaneError
+from hooklane.runtime.errors import HooklaneError, SettingsError
 from hooklane.runtime.health import Readiness, serve_health
-from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import KafkaAdmin
+from hooklane.runtime.kafka_settings import access_from, plan_from
 from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.secrets import Secrets
@@ -33,6 +30,8 @@ from hooklane.runtime.settings import Settings
 from hooklane.runtime.shutdown import Shutdown
 from hooklane.runtime.subscriptions import SubscriptionFollower
 from hooklane.runtime.subscriptions_reader import TopicReader
+from hooklane.runtime.topic_apply import verify_topics
+from hooklane.schemas.book import BookChange
 from hooklane.schemas.subscription_values import ServicePolicy
 
 _FENCE_SETTLES_S = 0.5
@@ -46,7 +45,10 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
         HooklaneError: it cannot start or cannot go on; one sentence that says why.
     """
     topics = settings.event_topics()
-    access = access_of(settings)
+    if settings.delivery.proxy is not None:
+        # Better no delivery than one that goes out past the proxy.
+        raise SettingsError("HOOKLANE_DELIVERY__PROXY is not supported by this version: unset it.")
+    access = access_from(settings)
     admin = KafkaAdmin(access)
     metrics, readiness = Metrics(Service.FANOUT), Readiness()
     clock = SystemClock()
@@ -59,12 +61,16 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
         readiness=readiness,
     )
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(serve_health(settings.http, readiness, metrics))
-        await asyncio.to_thread(admin.check_reachable)
+        port = await stack.enter_async_context(serve_health(settings.http, readiness, metrics))
+        limits = await asyncio.to_thread(verify_topics, admin, plan_from(settings))
         subscribed = Subscribed(Matcher())
-        follower = await _follow(settings, access, subscribed, metrics, stack)
+        watch = _Watch(subscribed, readiness)
+        reader = TopicReader(kafka.internal_consumer(access), settings.topic_names.subscriptions)
+        follower = SubscriptionFollower(reader, policy_of(settings), watch.changed, metrics)
+        stack.push_async_callback(follower.stop)
+        await follower.start()
         readiness.subscriptions_read()
-        engine = _engine(settings)
+        engine = open_engine(settings.delivery, settings.denied_ports | {port})
         stack.push_async_callback(engine.close)
         layout = Layout(settings.topic_names, settings.topics.partitions, process.group)
         side = KafkaSide(access, admin, process, layout)
@@ -78,23 +84,19 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
             attempts=Attempter(engine, Secrets(settings.secrets, secrets), clock, Service.FANOUT),
             write=side.write,
         )
-        rules = await _rules(settings, admin)
+        rules = Rules(
+            Settler(process.group, settings.retry.tiers),
+            policy_of(settings),
+            limits.backlog_max_bytes,
+            limits.dead_letters_max_bytes,
+        )
         fanout = FanOut(process, outside, subscribed, rules, limits_of(settings))
+        watch.begin(fanout, follower)
         fanout.start()
         try:
             await _until_asked_or_failed(shutdown, fanout, follower)
         finally:
             await fanout.stop()
-
-
-def access_of(settings: Settings) -> KafkaAccess:
-    """How the settings say that Kafka is reached."""
-    return KafkaAccess(
-        settings.kafka.bootstrap_servers,
-        settings.kafka.properties,
-        settings.kafka.instance_id,
-        settings.kafka.session_timeout.seconds,
-    )
 
 
 def policy_of(settings: Settings) -> ServicePolicy:
@@ -120,40 +122,36 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-async def _follow(
-    settings: Settings,
-    access: KafkaAccess,
-    subscribed: Subscribed,
-    metrics: Metrics,
-    stack: AsyncExitStack,
-) -> SubscriptionFollower:
-    reader = TopicReader(kafka.internal_consumer(access), settings.topic_names.subscriptions)
-    follower = SubscriptionFollower(reader, policy_of(settings), subscribed.follow, metrics)
-    stack.push_async_callback(follower.stop)
-    await follower.start()
-    return follower
+class _Watch:
+    """Passes changes on, and holds the events while a subscription cannot be understood at all.
 
+    An id of which every version has a format that only a newer version knows: to go on would be
+    to skip its events.
+    """
 
-def _engine(settings: Settings) -> NativeEngine:
-    policy = Policy(
-        allow=settings.delivery.allow_networks,
-        denied_ports=NOT_FOR_WEBHOOKS | settings.denied_ports,
-        allow_http=settings.delivery.allow_http,
-    )
-    return NativeEngine(Resolver(Guard(policy), SystemLookup()), verifying_context())
+    def __init__(self, subscribed: Subscribed, readiness: Readiness) -> None:
+        self._subscribed = subscribed
+        self._readiness = readiness
+        self._fanout: FanOut | None = None
+        self._follower: SubscriptionFollower | None = None
 
+    def changed(self, change: BookChange) -> None:
+        self._subscribed.follow(change)
+        self._judge()
 
-async def _rules(settings: Settings, admin: KafkaAdmin) -> Rules:
-    """The documents' rules, with the limits that the topics have now."""
-    names = settings.topic_names
-    configs = await asyncio.to_thread(admin.configs, [names.backlog, names.dead_letters])
-    settler = Settler(settings.fanout.group_id, settings.retry.tiers)
-    return Rules(
-        settler,
-        policy_of(settings),
-        int(configs[names.backlog]["max.message.bytes"]),
-        int(configs[names.dead_letters]["max.message.bytes"]),
-    )
+    def begin(self, fanout: FanOut, follower: SubscriptionFollower) -> None:
+        self._fanout, self._follower = fanout, follower
+        self._judge()
+
+    def _judge(self) -> None:
+        if self._fanout is None or self._follower is None:
+            return
+        unknown = self._follower.book.unready()
+        self._readiness.unknown_formats(unknown)
+        if unknown:
+            self._fanout.take_no_events()
+        else:
+            self._fanout.take_events()
 
 
 async def _until_asked_or_failed(

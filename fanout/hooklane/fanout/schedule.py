@@ -21,6 +21,8 @@ from typing import Protocol, assert_never
 from hooklane.fanout.delivery import Delivery, Place
 from hooklane.schemas.lane import LaneId
 
+_TURNS = 5
+
 
 class Verdict(Enum):
     """What may become of a delivery that is the first of its lane."""
@@ -75,7 +77,8 @@ class _Queue:
 
     subscription: str
     ready: deque[_Lane] = field(default_factory=deque)
-    in_flight: int = 0
+    in_flight: dict[Delivery, float] = field(default_factory=dict)
+    """When each attempt began (monotonic seconds), the oldest first."""
     in_turn: bool = False
 
 
@@ -134,38 +137,40 @@ class Schedule:
         lane.waiting.clear()
         del self._lanes[lane.name]
 
-    def advance(self) -> Steps:
-        """What to do now: subscriptions with a free slot take turns, a lane each."""
+    def advance(self, now: float) -> Steps:
+        """What to do at `now`: subscriptions with a free slot take turns, a lane each."""
         while self._turns and self.in_flight < self._max_in_flight:
             queue = self._turns.popleft()
             queue.in_turn = False
-            self._start_first(queue)
+            self._start_first(queue, now)
             self._take_turn(queue)
         steps, self._steps = self._steps, Steps()
         return steps
 
-    def spill(self, now: float) -> None:
+    def spill(self, now: float, lag: float) -> None:
         """Redirect lanes that waited too long for a slot of their own subscription.
 
-        A process that is itself the bottleneck spills nothing: to write deliveries into the
-        backlog costs it more than to make them.
+        Not where the process itself is what is slow, for to write a delivery into the backlog
+        costs it more than to make it: attempts that last no longer than a few turns of the event
+        loop (`lag`: how long one takes, in seconds) wait for us and not for their receiver.
         """
         for queue in list(self._queues.values()):
             self._take_turn(queue)
-            while queue.ready and not queue.in_turn and self._waited(queue.ready[0], now):
-                self._redirect_waiting(queue.ready.popleft())
+            if not queue.in_turn and _oldest_age(queue, now) > lag * _TURNS:
+                while queue.ready and self._waited(queue.ready[0], now):
+                    self._redirect_waiting(queue.ready.popleft())
             self._rest(queue)
 
     def _waited(self, lane: _Lane, now: float) -> bool:
         return not lane.waiting or now - lane.waiting[0].admitted > self._patience
 
-    def _start_first(self, queue: _Queue) -> None:
+    def _start_first(self, queue: _Queue, now: float) -> None:
         """Start the first lane of the queue that passes its gate."""
         while queue.ready:
             lane = queue.ready.popleft()
             if lane.waiting and self._passes_gate(lane):
                 lane.in_flight = lane.waiting.popleft()
-                queue.in_flight += 1
+                queue.in_flight[lane.in_flight] = now
                 self.in_flight += 1
                 self._steps.start.append(lane.in_flight)
                 return
@@ -211,7 +216,7 @@ class Schedule:
         lane.in_flight = None
         self.in_flight -= 1
         queue = self._queues[delivery.subscription]
-        queue.in_flight -= 1
+        del queue.in_flight[delivery]
         self._take_turn(queue)
         self._rest(queue)
         return lane
@@ -219,14 +224,18 @@ class Schedule:
     def _take_turn(self, queue: _Queue) -> None:
         """Put a queue into the round if it has a lane to start and a free slot for it."""
         limit = self._gate.max_in_flight(queue.subscription)
-        if queue.ready and not queue.in_turn and queue.in_flight < limit:
+        if queue.ready and not queue.in_turn and len(queue.in_flight) < limit:
             queue.in_turn = True
             self._turns.append(queue)
 
     def _rest(self, queue: _Queue) -> None:
         """Forget a subscription that has nothing here, so that memory follows the work."""
-        if not queue.ready and queue.in_flight == 0 and not queue.in_turn:
+        if not (queue.ready or queue.in_flight or queue.in_turn):
             self._queues.pop(queue.subscription, None)
+
+
+def _oldest_age(queue: _Queue, now: float) -> float:
+    return now - next(iter(queue.in_flight.values()), now)
 
 
 def by_place(places: Iterable[Place]) -> Callable[[Place], bool]:

@@ -25,6 +25,8 @@ from hooklane.schemas.lane import LaneId
 log = structlog.get_logger(__name__)
 
 _TICK_S = 0.1
+_LAG_FADES = 0.9
+"""A tick; after two seconds an eighth of a lag is left."""
 
 
 class Source(Group, Protocol):
@@ -93,7 +95,7 @@ class FanOut:
             outside.restorer(self._released),
             self._dispatcher,
             self._committer.flush,
-            lambda name: self._source.resume([name]),
+            self._restored,
             self.failed,
             limits.revoke_grace_s,
         )
@@ -121,6 +123,13 @@ class FanOut:
         for task in (self._ticks, self._commits):
             if task is not None:
                 task.cancel()
+
+    def take_no_events(self) -> None:
+        """Until `take_events`: what is here goes on."""
+        self._flow.close()
+
+    def take_events(self) -> None:
+        self._flow.open()
 
     # What the poll thread tells (consume.Owner).
 
@@ -155,6 +164,11 @@ class FanOut:
         for partition in partitions:
             self._committer.changed(partition)
 
+    def _restored(self, partition: EventPartition) -> None:
+        self._source.resume([_name(partition)])
+        self._flow.grown([partition])
+        self._committer.changed(partition)
+
     def _changed(self, partition: EventPartition) -> None:
         self._committer.changed(partition)
         self._flow.shrunk(partition)
@@ -187,9 +201,12 @@ class FanOut:
         self._source.rejoin()
 
     async def _tick(self) -> None:
+        clock, lag = self._process.clock, 0.0
         while True:
+            due = clock.monotonic() + _TICK_S
             await asyncio.sleep(_TICK_S)
-            self._dispatcher.spill()
+            lag = max(clock.monotonic() - due, lag * _LAG_FADES)
+            self._dispatcher.spill(lag)
             self._flow.look()
             self._measure()
 

@@ -57,19 +57,33 @@ class Flow:
         self._pause = pause
         self._resume = resume
         self._paused: set[EventPartition] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """Take nothing more until `open`."""
+        if not self._closed:
+            self._closed = True
+            self.grown(self._owned)
+
+    def open(self) -> None:
+        """Go on."""
+        if self._closed:
+            self._closed = False
+            self.look()
 
     def grown(self, partitions: Iterable[EventPartition]) -> None:
-        """Events came in."""
+        """Events came in, or a partition did."""
         for one in partitions:
-            if one not in self._paused and self._window.is_full(one.ledger, len(self._owned)):
+            full = self._closed or self._window.is_full(one.ledger, len(self._owned))
+            if full and one not in self._paused:
                 self._paused.add(one)
                 self._pause(one)
 
     def shrunk(self, partition: EventPartition) -> None:
         """A delivery was settled."""
-        if partition in self._paused and self._window.has_room(
-            partition.ledger, max(len(self._owned), 1)
-        ):
+        if self._closed or partition not in self._paused:
+            return
+        if self._window.has_room(partition.ledger, max(len(self._owned), 1)):
             self._paused.discard(partition)
             self._resume(partition)
 

@@ -1,0 +1,72 @@
+# What there is to run. Each target makes its own virtual environment under .venv/ from the pinned
+# files in requirements/, and makes it anew when they have changed.
+#
+#   make test                    the tests, against the built wheel and a real Kafka
+#   make test PYTEST_ARGS="-k lanes -x"
+#   make check                   format, lint, types, import directions
+#   make demo                    the whole of Hooklane on this machine
+#   make bench                   measures it
+#   make pins                    writes requirements/ anew, with the newest versions
+#
+# PYTHON chooses the interpreter (3.11 to 3.13).
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+ROOMS := producer fanout retrier delivery schemas runtime ops
+PINS := requirements/build.txt requirements/services.txt requirements/test.txt requirements/check.txt
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
+CODE = $(ROOMS) tests requirements $(if $(wildcard bench/*.py),bench)
+
+.DEFAULT_GOAL := test
+.PHONY: demo test check bench pins wheel python kafka
+# One environment or wheel at a time: pip runs side by side would only share two cores.
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+test: kafka wheel .venv/test/.made
+	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
+	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest $(PYTEST_ARGS)
+
+check: .venv/check/.made
+	.venv/check/bin/ruff format --check $(CODE)
+	.venv/check/bin/ruff check $(CODE)
+	.venv/check/bin/mypy $(CODE)
+	.venv/check/bin/python -m pytest -q -p no:cacheprovider tests/unit/test_imports.py
+
+demo: wheel .venv/demo/.made
+	@.venv/demo/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
+	.venv/demo/bin/hooklane demo
+
+bench: kafka wheel .venv/bench/.made
+	@.venv/bench/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
+	.venv/bench/bin/python bench/run.py $(BENCH_ARGS)
+
+pins: python
+	$(PYTHON) requirements/pins.py requirements
+
+wheel: .venv/build/.made
+	@rm -rf dist/wheel
+	@.venv/build/bin/hatchling build --target wheel --directory dist/wheel >/dev/null
+
+# The jars of the broker that the tests start: says in one sentence what is missing for them.
+kafka: python
+	@$(PYTHON) -m tests.kafka.fetch
+
+python:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python3.12." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Hooklane runs on Python 3.11 to 3.13, and $(PYTHON) is %d.%d: name another one, such as make PYTHON=python3.12." % sys.version_info[:2])'
+
+.venv/build/.made: requirements/build.txt
+.venv/demo/.made: requirements/services.txt
+.venv/test/.made .venv/bench/.made: requirements/test.txt requirements/services.txt requirements/build.txt
+.venv/check/.made: requirements/check.txt requirements/test.txt requirements/services.txt requirements/build.txt
+
+# The first of the files above brings the others by its `-r` lines.
+.venv/%/.made: | python
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D) >/dev/null || { echo "$(PYTHON) cannot make virtual environments: install its venv and ensurepip (Debian: python3-venv), or name another one: make PYTHON=/path/to/python3.12." >&2; exit 1; }
+	@echo "Installing $< into $(@D)"
+	@$(@D)/bin/python $(PIP_INSTALL) --requirement $<
+	@touch $@
