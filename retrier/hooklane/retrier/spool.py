@@ -42,7 +42,8 @@ class StrayTicket:
 
 @dataclass(frozen=True, slots=True)
 class OwedRelease:
-    """A lane that is empty up to `sequence`, and the event partition whose owner must hear it."""
+    """That a lane is resolved up to `sequence` once it is empty, and the event partition whose
+    owner must hear it. What was resolved out of turn is owed before the lane is empty."""
 
     partition: int
     lane: LaneId
@@ -88,6 +89,9 @@ class Spool(Protocol):
     def first(self, lane: LaneId) -> Waiting | None:
         """The task of the lane with the lowest sequence."""
 
+    def after(self, lane: LaneId, sequence: int) -> Waiting | None:
+        """The task of the lane with the lowest sequence above this one."""
+
     def stand(
         self, lane: LaneId, sequence: int, standing: Standing, ticket: TicketPlace | None
     ) -> None:
@@ -116,8 +120,8 @@ class Spool(Protocol):
     def first_open_ticket(self, partition: int, tier: str) -> int | None:
         """The lowest offset of a ticket that is not used up: of a task's, or a stray's."""
 
-    def owe(self, release: OwedRelease) -> None:
-        """A later release of the same lane takes the place of an earlier one."""
+    def owe(self, release: OwedRelease) -> OwedRelease:
+        """Of one lane only the highest sequence is owed; gives what is owed now."""
 
     def paid(self, lane: LaneId, sequence: int) -> None:
         """The release up to `sequence` is written; a later one stays owed."""

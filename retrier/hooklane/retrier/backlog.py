@@ -1,0 +1,370 @@
+"""The lanes of the owned backlog partitions: what may be tried, and what follows. Pure.
+
+A lane is at work from its attempt until everything about it is acknowledged:
+
+    idle --due--> attempt --delivered--> tombstone written --> the lane's next task at once
+                     |--failed---------> ticket acked -------> idle until it is due
+                     |--given up-------> dead letter acked --> tombstone written --> next task
+    last tombstone acked and no task left --> release written (rule 9)
+
+Tombstones are not waited for: those of a lane are written in the order of its sequences to one
+partition, so what a crash loses of them is the end, and repeats step up by one. The release is:
+it must not be seen before the last tombstone is (rule 9).
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+import structlog
+
+from hooklane.delivery.outcome import Outcome
+from hooklane.retrier.commands import (
+    Attempt,
+    Command,
+    WriteAttempt,
+    WriteLetter,
+    WriteRelease,
+    WriteStatus,
+    WriteTicket,
+    WriteTombstone,
+)
+from hooklane.retrier.gate import Stance, TaskGate, Verdict
+from hooklane.retrier.queue import LaneQueue
+from hooklane.retrier.resolve import Again, GivenUp, Resolved, Resolver, letter_of
+from hooklane.retrier.spool import OwedRelease, Spool, Waiting
+from hooklane.retrier.standing import Standing, TicketPlace
+from hooklane.schemas.codec import TASKS, CodecError
+from hooklane.schemas.lane import LaneId
+from hooklane.schemas.records import DeadLetterReason, DeliveryAttempt, DeliveryTask
+
+log = structlog.get_logger(__name__)
+
+_STRIDE = 100
+"""Tasks of one lane that are discarded in one go."""
+
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    """A lane at work. `current` takes a slot; `unacked` are tombstones on their way."""
+
+    partition: int
+    subscription: str
+    current: Waiting | None = None
+    unacked: set[int] = field(default_factory=set)
+    tombstoned: bool = False
+    """Somebody else resolved the current task while it was attempted (rule 11)."""
+
+
+class Backlog:
+    """Lives in the event loop; every method returns what has to be done now."""
+
+    def __init__(
+        self, spool: Spool, gate: TaskGate, resolver: Resolver, max_in_flight: int
+    ) -> None:
+        self._spool = spool
+        self._gate = gate
+        self._resolver = resolver
+        self._queue = LaneQueue(spool, gate, max_in_flight)
+        self._work: dict[LaneId, _Work] = {}
+        self._open: set[int] = set()
+        self._unreadable: set[LaneId] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Lanes that take a slot."""
+        return self._queue.in_flight
+
+    def open(self, partition: int) -> list[Command]:
+        """The partition is restored: its lanes may be tried, and its owed releases written."""
+        self._open.add(partition)
+        return [
+            WriteRelease(owed)
+            for owed in self._spool.owed(partition)
+            if self._spool.first(owed.lane) is None
+        ]
+
+    def hold(self, partition: int) -> list[Waiting]:
+        """Begin nothing more there; returns what is being attempted or written."""
+        self._open.discard(partition)
+        return [
+            work.current
+            for work in self._work.values()
+            if work.partition == partition and work.current is not None
+        ]
+
+    def forget(self, partition: int) -> None:
+        """The partition is somebody else's: what comes of its work is of no interest here."""
+        self._open.discard(partition)
+        for lane, work in list(self._work.items()):
+            if work.partition == partition:
+                self._free(work)
+                del self._work[lane]
+
+    def task_came(self, lane: LaneId, subscription: str) -> None:
+        """A task or ticket was read into the spool."""
+        if lane not in self._work:
+            self._queue.mark(subscription)
+
+    def tombstone_came(self, lane: LaneId, sequence: int) -> list[Command]:
+        """A tombstone was read: an operator's, an earlier owner's, or our own once more."""
+        work = self._work.get(lane)
+        if work is not None:
+            if work.current is not None and work.current.sequence == sequence:
+                work.tombstoned = True
+                return []
+            if sequence in work.unacked:
+                return []
+        waiting = self._spool.get(lane, sequence)
+        if waiting is None:
+            return []
+        self._spool.remove(lane, sequence)
+        return self._owe(waiting)
+
+    def look(self, now_ms: int) -> None:
+        """Look for what has become due; to be called now and then."""
+        self._queue.look(now_ms)
+
+    def startable(self, now_ms: int) -> list[Command]:
+        """What may begin at `now_ms`: subscriptions take turns."""
+        commands: list[Command] = []
+        for subscription in self._queue.marked():
+            if self._gate.stance(subscription) is not Stance.HELD:
+                commands += self._of_subscription(subscription, now_ms)
+        return commands
+
+    def attempted(
+        self, attempt: Attempt, outcome: Outcome, record: DeliveryAttempt, now_ms: int
+    ) -> list[Command]:
+        """The attempt ended. Its record comes back completed, to be written."""
+        work = self._work.get(attempt.waiting.lane)
+        if work is None or work.current is not attempt.waiting:
+            return [WriteAttempt(record)]
+        if work.tombstoned:
+            return [
+                WriteAttempt(record),
+                *self._resolved_elsewhere(work, attempt.waiting, now_ms),
+            ]
+        verdict = self._resolver.judge(attempt.waiting, attempt.entry, outcome, now_ms)
+        match verdict:
+            case Resolved():
+                return [WriteAttempt(record), *self._resolved(work, attempt.waiting, now_ms)]
+            case GivenUp():
+                return self._given_up(attempt, verdict, outcome, record, now_ms)
+            case Again():
+                record = _with_next(record, verdict.standing)
+                ticket = WriteTicket(attempt.waiting, verdict.tier, verdict.standing)
+                return [WriteAttempt(record), ticket]
+            case _:
+                assert_never(verdict)
+
+    def ticket_acked(
+        self, waiting: Waiting, standing: Standing, place: TicketPlace
+    ) -> list[Command]:
+        """The ticket is in its tier: the lane rests until it is due."""
+        work = self._work.get(waiting.lane)
+        known = self._spool.get(waiting.lane, waiting.sequence)
+        if known is not None and standing.is_above(known.standing):
+            self._spool.stand(waiting.lane, waiting.sequence, standing, place)
+        if work is None or work.current is not waiting:
+            return []
+        tombstoned = work.tombstoned
+        self._rest(work, waiting.lane)
+        if not tombstoned:
+            return []
+        self._spool.remove(waiting.lane, waiting.sequence)
+        return self._owe(waiting)
+
+    def letter_acked(self, waiting: Waiting, now_ms: int) -> list[Command]:
+        """The dead letter is written: the task may go."""
+        work = self._work.get(waiting.lane)
+        if work is None or work.current is not waiting:
+            return []
+        return self._resolved(work, waiting, now_ms)
+
+    def tombstone_acked(self, waiting: Waiting) -> list[Command]:
+        """The task is gone for good."""
+        self._spool.remove(waiting.lane, waiting.sequence)
+        work = self._work.get(waiting.lane)
+        if work is not None:
+            work.unacked.discard(waiting.sequence)
+            if work.current is not None or work.unacked:
+                return []
+            del self._work[waiting.lane]
+        if self._spool.first(waiting.lane) is None:
+            return self._owe(waiting)
+        self._queue.mark(waiting.subscription)
+        return []
+
+    def release_acked(self, owed: OwedRelease) -> None:
+        """The fan-out can know."""
+        self._spool.paid(owed.lane, owed.sequence)
+
+    def _of_subscription(self, subscription: str, now_ms: int) -> list[Command]:
+        commands: list[Command] = []
+        lanes = self._queue.due_lanes(
+            subscription, now_ms, self._work.__contains__, len(self._work)
+        )
+        for lane in lanes:
+            waiting = None if lane in self._work else self._spool.first(lane)
+            if waiting is not None and self._may_begin(waiting, now_ms):
+                commands += self._walk(waiting, now_ms)
+        return commands
+
+    def _may_begin(self, waiting: Waiting, now_ms: int) -> bool:
+        """Whether the first task of a lane may go now."""
+        if waiting.partition not in self._open or waiting.lane in self._unreadable:
+            return False
+        match self._gate.stance(waiting.subscription):
+            case Stance.NORMAL:
+                return waiting.standing.is_due(now_ms)
+            case Stance.EMPTYING:
+                return True
+            case Stance.HELD:
+                return False
+            case never:
+                assert_never(never)
+
+    def _walk(self, waiting: Waiting, now_ms: int) -> list[Command]:
+        """Begin a due task; where that discards it, go on to the next ones of its lane."""
+        commands: list[Command] = []
+        following: Waiting | None = waiting
+        for _ in range(_STRIDE):
+            if following is None:
+                break
+            begun = self._begin(following, now_ms)
+            commands += begun
+            if not begun or self._takes_slot(following.lane):
+                break
+            following = self._next_due(following, now_ms)
+        return commands
+
+    def _begin(self, waiting: Waiting, now_ms: int) -> list[Command]:
+        """The first task of a lane is due: attempt it, or what its subscription asks for."""
+        task = self._decoded(waiting)
+        if task is None:
+            return []
+        verdict, entry = self._gate.judge(task)
+        match verdict:
+            case Verdict.WAIT:
+                return []
+            case Verdict.DISCARD:
+                self._working(waiting).unacked.add(waiting.sequence)
+                return [WriteTombstone(waiting)]
+            case Verdict.GIVE_UP:
+                self._take(waiting)
+                attempts = waiting.standing.attempts
+                letter = letter_of(task, DeadLetterReason.DISABLED, None, attempts, now_ms)
+                return [WriteLetter(waiting, letter)]
+            case Verdict.ATTEMPT:
+                assert entry is not None  # noqa: S101 - the gate's word for it
+                self._take(waiting)
+                return [Attempt(waiting, task, entry, waiting.standing.attempts + 1)]
+            case _:
+                assert_never(verdict)
+
+    def _resolved(self, work: _Work, waiting: Waiting, now_ms: int) -> list[Command]:
+        """Tombstone it, and go on with the next task of its lane at once."""
+        work.unacked.add(waiting.sequence)
+        self._free(work)
+        return [WriteTombstone(waiting), *self._go_on(waiting, now_ms)]
+
+    def _resolved_elsewhere(self, work: _Work, waiting: Waiting, now_ms: int) -> list[Command]:
+        """Its tombstone is in the backlog already."""
+        self._spool.remove(waiting.lane, waiting.sequence)
+        self._free(work)
+        following = self._go_on(waiting, now_ms)
+        if work.current is None and not work.unacked:
+            self._work.pop(waiting.lane, None)
+        return [*following, *self._owe(waiting)]
+
+    def _given_up(
+        self,
+        attempt: Attempt,
+        verdict: GivenUp,
+        outcome: Outcome,
+        record: DeliveryAttempt,
+        now_ms: int,
+    ) -> list[Command]:
+        commands: list[Command] = [WriteAttempt(record)]
+        if verdict.gone:
+            entry = attempt.entry
+            self._gate.gone[entry.id] = entry.offset
+            self._queue.mark(entry.id)
+            commands.append(WriteStatus(entry.id, entry.offset, outcome.detail, now_ms))
+        letter = letter_of(attempt.task, verdict.reason, record, attempt.number, now_ms)
+        return [*commands, WriteLetter(attempt.waiting, letter)]
+
+    def _go_on(self, waiting: Waiting, now_ms: int) -> list[Command]:
+        following = self._next_due(waiting, now_ms)
+        return [] if following is None else self._walk(following, now_ms)
+
+    def _next_due(self, waiting: Waiting, now_ms: int) -> Waiting | None:
+        """The next task of the lane, if it may go at once and its subscription has a slot."""
+        following = self._spool.after(waiting.lane, waiting.sequence)
+        if following is None or not self._queue.has_slot(following.subscription):
+            return None
+        return following if self._may_begin(following, now_ms) else None
+
+    def _owe(self, waiting: Waiting) -> list[Command]:
+        """It is resolved for good. If nothing is left of its lane, the release goes out (rule 9);
+        else it is remembered, since what is left may be lower than what was resolved."""
+        task = self._decoded(waiting)
+        if task is None or task.one_shot:
+            return []
+        event = task.event
+        owed = self._spool.owe(
+            OwedRelease(
+                partition=waiting.partition,
+                lane=waiting.lane,
+                sequence=waiting.sequence,
+                group=task.group,
+                topic=event.topic,
+                topic_id=event.topic_id,
+                event_partition=event.partition,
+                subscription=task.subscription,
+                uid=task.uid,
+                key=event.key,
+            )
+        )
+        empty = waiting.lane not in self._work and self._spool.first(waiting.lane) is None
+        return [WriteRelease(owed)] if empty else []
+
+    def _decoded(self, waiting: Waiting) -> DeliveryTask | None:
+        """What this version cannot read is left to wait, for one that can (rule 12)."""
+        try:
+            return TASKS.decode(waiting.record)
+        except CodecError as error:
+            if waiting.lane not in self._unreadable:
+                self._unreadable.add(waiting.lane)
+                log.error("task.unreadable", lane=waiting.lane, reason=str(error))
+            return None
+
+    def _working(self, waiting: Waiting) -> _Work:
+        work = self._work.get(waiting.lane)
+        if work is None:
+            work = self._work[waiting.lane] = _Work(waiting.partition, waiting.subscription)
+        return work
+
+    def _take(self, waiting: Waiting) -> None:
+        work = self._working(waiting)
+        work.current, work.tombstoned = waiting, False
+        self._queue.take_slot(work.subscription)
+
+    def _takes_slot(self, lane: LaneId) -> bool:
+        work = self._work.get(lane)
+        return work is not None and work.current is not None
+
+    def _free(self, work: _Work) -> None:
+        if work.current is not None:
+            work.current = None
+            self._queue.free_slot(work.subscription)
+
+    def _rest(self, work: _Work, lane: LaneId) -> None:
+        """Nothing to do for the lane until its first task is due."""
+        self._free(work)
+        if not work.unacked:
+            del self._work[lane]
+
+
+def _with_next(record: DeliveryAttempt, standing: Standing) -> DeliveryAttempt:
+    return record if standing.halted else replace(record, next_ms=standing.due_ms)

@@ -1,0 +1,102 @@
+"""Which lanes are due, and whether there is a slot for them. Pure.
+
+The spool knows every lane; here are only a page of due lanes for each subscription that is being
+looked at, and the slots that are taken. Subscriptions are looked at in turns: one that is marked
+again goes behind the others.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+
+from hooklane.retrier.gate import Stance, TaskGate
+from hooklane.retrier.spool import Spool
+from hooklane.schemas.lane import LaneId
+
+_PAGE = 64
+
+
+class LaneQueue:
+    """`max_in_flight` bounds the process, the gate each subscription."""
+
+    def __init__(self, spool: Spool, gate: TaskGate, max_in_flight: int) -> None:
+        self._spool = spool
+        self._gate = gate
+        self._max_in_flight = max_in_flight
+        self._slots: Counter[str] = Counter()
+        self._marked: dict[str, None] = {}
+        self._waiting_for_slots: set[str] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Slots that are taken."""
+        return self._slots.total()
+
+    def mark(self, subscription: str) -> None:
+        """Something of this subscription may be due."""
+        self._marked[subscription] = None
+
+    def look(self, now_ms: int) -> None:
+        """Mark all that have become due at `now_ms`."""
+        for subscription, due_ms in self._spool.next_due().items():
+            due = due_ms is not None and due_ms <= now_ms
+            if due or self._gate.stance(subscription) is Stance.EMPTYING:
+                self.mark(subscription)
+
+    def marked(self) -> Iterator[str]:
+        """The subscriptions to look at, each once, while the process has slots."""
+        for subscription in list(self._marked):
+            if self.in_flight >= self._max_in_flight:
+                return
+            del self._marked[subscription]
+            yield subscription
+
+    def due_lanes(
+        self, subscription: str, now_ms: int, at_work: Callable[[LaneId], bool], busy: int
+    ) -> Iterator[LaneId]:
+        """Lanes that may have a task to begin, while there are slots for them.
+
+        `busy`: how many lanes are at work; they stand among the due ones and are passed over.
+        """
+        self._waiting_for_slots.discard(subscription)
+        found = deque[LaneId]()
+        begun_before = -1
+        while self._has_slot_or_waits(subscription):
+            if not found:
+                # A page of which nothing could begin would be found again, and again.
+                if begun_before == self._slots[subscription]:
+                    return
+                begun_before = self._slots[subscription]
+                page = self._page(subscription, now_ms, _PAGE + busy)
+                found.extend(lane for lane in page if not at_work(lane))
+                if not found:
+                    return
+            yield found.popleft()
+
+    def has_slot(self, subscription: str) -> bool:
+        """Whether one more of its lanes may be at work."""
+        return (
+            self._slots[subscription] < self._gate.max_in_flight(subscription)
+            and self.in_flight < self._max_in_flight
+        )
+
+    def take_slot(self, subscription: str) -> None:
+        self._slots[subscription] += 1
+
+    def free_slot(self, subscription: str) -> None:
+        """A lane of it rests, or goes on with another slot."""
+        self._slots[subscription] -= 1
+        if not self._slots[subscription]:
+            del self._slots[subscription]
+        if subscription in self._waiting_for_slots:
+            self.mark(subscription)
+
+    def _has_slot_or_waits(self, subscription: str) -> bool:
+        if self.has_slot(subscription):
+            return True
+        self._waiting_for_slots.add(subscription)
+        return False
+
+    def _page(self, subscription: str, now_ms: int, limit: int) -> list[LaneId]:
+        if self._gate.stance(subscription) is Stance.EMPTYING:
+            return self._spool.lanes_of(subscription, limit)
+        return self._spool.due(subscription, now_ms, limit)
