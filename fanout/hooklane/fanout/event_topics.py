@@ -2,9 +2,9 @@
 
 import asyncio
 
-from hooklane.fanout.consume import Assigned
 from hooklane.fanout.ownership import Offsets
 from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.group_poll import Assigned
 from hooklane.runtime.kafka_admin import KafkaAdmin, Partition
 
 

@@ -5,11 +5,11 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from hooklane.fanout.consume import Assigned, Consumed
 from hooklane.fanout.delivery import Delivery
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.process import Process
 from hooklane.fanout.rules import Rules
+from hooklane.runtime.group_poll import Assigned, Consumed
 from hooklane.runtime.metrics import EventOutcome
 from hooklane.schemas.book import Entry
 from hooklane.schemas.decode import decode

@@ -8,7 +8,6 @@ from itertools import chain
 from confluent_kafka import KafkaException
 
 from hooklane.fanout.commit import Write
-from hooklane.fanout.consume import EventConsumer, Owner
 from hooklane.fanout.delivery import Place
 from hooklane.fanout.event_topics import KafkaEventTopics
 from hooklane.fanout.ownership import Restorer
@@ -20,6 +19,7 @@ from hooklane.fanout.transaction import Layout, records
 from hooklane.fanout.writer import CommitResult, TransactionWriter
 from hooklane.runtime import kafka
 from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.group_poll import GroupPoll, Owner
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import KafkaAdmin
 from hooklane.runtime.kafka_clients import open_consumer, open_producer
@@ -62,11 +62,11 @@ class KafkaSide:
                 "brokers, and the rights on the transactional id."
             ) from error
 
-    def source(self, topics: Sequence[str], grace_s: float) -> Callable[[Owner], EventConsumer]:
+    def source(self, topics: Sequence[str], grace_s: float) -> Callable[[Owner], GroupPoll]:
         """The poll thread of these event topics, for its owner to be."""
         clock = self._process.clock
         limit_s = grace_s + self._transaction_s + _REVOKE_EXTRA_S
-        return lambda owner: EventConsumer(self._consumer, topics, owner, clock.monotonic, limit_s)
+        return lambda owner: GroupPoll(self._consumer, topics, owner, clock.monotonic, limit_s)
 
     def restorer(self, released: Callable[[Place, LaneId, int], None]) -> Restorer:
         """The lanes of what is assigned, read on a thread of its own from now on."""

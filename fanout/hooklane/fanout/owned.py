@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from hooklane.fanout.consume import Assigned
 from hooklane.fanout.delivery import Place
 from hooklane.fanout.lanes import LaneTable
 from hooklane.fanout.partition import EventPartition
+from hooklane.runtime.group_poll import Assigned
 
 
 class OwnedPartitions:

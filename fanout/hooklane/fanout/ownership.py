@@ -8,13 +8,13 @@ from typing import Protocol
 
 import structlog
 
-from hooklane.fanout.consume import Assigned
 from hooklane.fanout.delivery import Place
 from hooklane.fanout.ledger import LedgerState
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.process import Process
 from hooklane.fanout.restore import Restored
 from hooklane.runtime.errors import HooklaneError
+from hooklane.runtime.group_poll import Assigned
 
 log = structlog.get_logger(__name__)
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hooklane.fanout.fence import Fence
 from hooklane.fanout.owned import OwnedPartitions
 from hooklane.runtime.clock import Clock
+from hooklane.runtime.fence import Fence
 from hooklane.runtime.metrics import Metrics
 
 

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from hooklane.delivery.assemble import open_engine
 from hooklane.delivery.attempt import Attempter
 from hooklane.fanout.commit import Pace
-from hooklane.fanout.fence import Fence
 from hooklane.fanout.kafka_side import KafkaSide
 from hooklane.fanout.match import Matcher
 from hooklane.fanout.owned import OwnedPartitions
@@ -20,6 +19,7 @@ from hooklane.fanout.window import Window
 from hooklane.runtime import kafka
 from hooklane.runtime.clock import SystemClock
 from hooklane.runtime.errors import HooklaneError, SettingsError
+from hooklane.runtime.fence import Fence
 from hooklane.runtime.health import Readiness, serve_health
 from hooklane.runtime.kafka_admin import KafkaAdmin
 from hooklane.runtime.kafka_settings import access_from, plan_from

@@ -8,7 +8,6 @@ from typing import Protocol
 import structlog
 
 from hooklane.fanout.commit import Committer, Group, Pace, Write
-from hooklane.fanout.consume import Assigned, Consumed
 from hooklane.fanout.delivery import Delivery, Place
 from hooklane.fanout.dispatch import Attempts, Dispatcher
 from hooklane.fanout.gate import LaneGate
@@ -20,6 +19,7 @@ from hooklane.fanout.rules import Rules
 from hooklane.fanout.schedule import Schedule
 from hooklane.fanout.subscribed import Subscribed
 from hooklane.fanout.window import Flow, Window
+from hooklane.runtime.group_poll import Assigned, Consumed, Start
 from hooklane.schemas.lane import LaneId
 
 log = structlog.get_logger(__name__)
@@ -131,7 +131,11 @@ class FanOut:
     def take_events(self) -> None:
         self._flow.open()
 
-    # What the poll thread tells (consume.Owner).
+    # What the poll thread tells (group_poll.Owner).
+
+    async def starts(self, partitions: Sequence[Assigned]) -> Sequence[Start]:
+        """At the committed offsets, and paused until they are restored."""
+        return [Start(place, paused=True) for place in partitions]
 
     def assigned(self, partitions: Sequence[Assigned]) -> None:
         self._ownership.assigned(partitions)
@@ -145,6 +149,9 @@ class FanOut:
     def consumed(self, batch: Sequence[Consumed]) -> None:
         if not self._stopping:
             self._intake.take(batch)
+
+    def reached_end(self, place: Assigned, offset: int) -> None:
+        """Not told to a fan-out: its consumer runs without ends."""
 
     def polled(self, at: float) -> None:
         self._process.fence.polled(at)

@@ -1,21 +1,23 @@
-"""The poll thread: records and the group's word go to the event loop, pauses come back.
+"""The poll thread of a group's member: what Kafka says goes to the event loop, orders come back.
 
 librdkafka's callbacks run inside `poll`, so they run on this thread. A revocation waits here
-until the event loop has ended its transaction; only then does the callback return and the
-partitions pass on (rule 6).
+until the event loop has ended its work; only then does the callback return and the partitions
+pass on (rule 6).
 """
 
 import asyncio
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 BATCH = 500
 _BATCHES_AHEAD = 2
@@ -37,17 +39,28 @@ class Consumed(NamedTuple):
 
 
 class Assigned(NamedTuple):
-    """An event partition by the name that the group knows it by."""
+    """A partition by the name that the group knows it by."""
 
     topic: str
     partition: int
 
 
+class Start(NamedTuple):
+    """Where to begin with a partition. `offset` None: at what the group has committed."""
+
+    place: Assigned
+    offset: int | None = None
+    paused: bool = False
+
+
 class Owner(Protocol):
     """Who works on the partitions. Everything is called in the event loop, in Kafka's order."""
 
+    async def starts(self, partitions: Sequence[Assigned]) -> Sequence[Start]:
+        """Where to begin with these, which are ours from now on, and with what goes along."""
+
     def assigned(self, partitions: Sequence[Assigned]) -> None:
-        """These are ours, and paused until `resume`."""
+        """They are being fetched, but for the paused ones."""
 
     async def revoke(self, partitions: Sequence[Assigned]) -> None:
         """End the work on these; they pass on when this returns."""
@@ -58,6 +71,9 @@ class Owner(Protocol):
     def consumed(self, batch: Sequence[Consumed]) -> None:
         """Records of partitions that are ours."""
 
+    def reached_end(self, place: Assigned, offset: int) -> None:
+        """There is nothing beyond `offset` now (where the consumer tells ends)."""
+
     def polled(self, at: float) -> None:
         """Poll returned `at` this monotonic second; self-fencing goes by it."""
 
@@ -65,7 +81,11 @@ class Owner(Protocol):
         """The consumer is of no more use, for example since its instance id is used twice."""
 
 
-class EventConsumer:
+def _nothing_along(_: Assigned) -> Sequence[Assigned]:
+    return ()
+
+
+class GroupPoll:
     """Polls on a thread of its own from `start` to `stop`.
 
     `metadata` is the group metadata of after a poll, or None while this process is no member,
@@ -79,18 +99,24 @@ class EventConsumer:
         topics: Sequence[str],
         owner: Owner,
         monotonic: Callable[[], float],
-        revoke_limit_s: float,
+        answer_limit_s: float,
+        along: Callable[[Assigned], Sequence[Assigned]] = _nothing_along,
     ) -> None:
+        """`answer_limit_s`: how long the owner may take to begin or end the work on partitions.
+        `along`: partitions that the group does not know of, and that go with one which it gives.
+        """
         self._consumer = consumer
         self._topics = list(topics)
         self._owner = owner
         self._monotonic = monotonic
-        self._revoke_limit_s = revoke_limit_s
+        self._answer_limit_s = answer_limit_s
+        self._along = along
         self._loop = asyncio.get_running_loop()
         self._orders: deque[Callable[[], None]] = deque()
         self._ahead = threading.Semaphore(_BATCHES_AHEAD)
         self._stopping = threading.Event()
         self._paused: set[Assigned] = set()
+        self._ends: list[tuple[Assigned, int]] = []
         self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
         self.polls = 0
         self.metadata: bytes | None = None
@@ -109,6 +135,11 @@ class EventConsumer:
 
     def resume(self, partitions: Sequence[Assigned]) -> None:
         self._orders.append(lambda: self._resume(partitions))
+
+    def commit(self, offsets: Mapping[Assigned, int]) -> None:
+        """Commit these for the group; nobody waits for it."""
+        if offsets:
+            self._orders.append(lambda: self._commit(offsets))
 
     def rejoin(self) -> None:
         """Give everything back without a word and join anew, as after a loss."""
@@ -141,6 +172,10 @@ class EventConsumer:
         self._paused.difference_update(partitions)
         self._consumer.resume(_named(partitions))
 
+    def _commit(self, offsets: Mapping[Assigned, int]) -> None:
+        wanted = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        self._consumer.commit(offsets=wanted, asynchronous=True)
+
     def _rejoin(self) -> None:
         lost = _places(self._consumer.assignment())
         self._paused.clear()
@@ -166,6 +201,10 @@ class EventConsumer:
         if batch:
             self._ahead.acquire()
             self._tell(self._hand_over, batch)
+        # After the records that they stand behind.
+        for end in self._ends:
+            self._tell(self._reached_end, end)
+        self._ends.clear()
 
     def _hand_over(self, batch: Sequence[Consumed]) -> None:
         self._ahead.release()
@@ -174,7 +213,7 @@ class EventConsumer:
     def _read(self, message: Message) -> Consumed | None:
         error = message.error()
         if error is not None:
-            self._on_error(error)
+            self._on_event(error, message)
             return None
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         if topic is None or partition is None or offset is None:
@@ -189,41 +228,64 @@ class EventConsumer:
             cast("list[tuple[str, bytes | None]]", message.headers() or []),
         )
 
-    def _on_error(self, error: KafkaError) -> None:
+    def _on_event(self, error: KafkaError, message: Message) -> None:
         if error.fatal():
             self._tell(self._owner.failed, f"Kafka refuses this consumer for good: {error}")
             self._stopping.set()
-        elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
+        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
+            place = Assigned(message.topic() or "", message.partition() or 0)
+            self._ends.append((place, message.offset() or 0))
+        else:
             log.warning("consumer.error", error=str(error))
 
+    def _reached_end(self, end: tuple[Assigned, int]) -> None:
+        self._owner.reached_end(*end)
+
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        consumer.incremental_assign(partitions)
-        if partitions:
-            consumer.pause(partitions)
-            self._paused.update(_places(partitions))
-        self._tell(self._owner.assigned, _places(partitions))
+        """A new assignment, also of nothing: that says that the group has been joined."""
+        places = _places(partitions)
+        starts = self._ask(self._owner.starts(places)) if places else []
+        if starts is None:
+            # Without an answer nothing can begin; the next assignment asks again.
+            self._tell(self._owner.failed, "the event loop did not answer an assignment in time")
+            starts = [Start(place, paused=True) for place in places]
+        consumer.incremental_assign([_at(start) for start in starts])
+        paused = [start.place for start in starts if start.paused]
+        if paused:
+            consumer.pause(_named(paused))
+            self._paused.update(paused)
+        self._tell(self._owner.assigned, places)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._paused.difference_update(_places(partitions))
+        places = _places(partitions)
         self._tell_metadata(self._monotonic())
-        work = asyncio.run_coroutine_threadsafe(
-            self._revoke(_places(partitions)),
-            self._loop,
-        )
-        try:
-            work.result(self._revoke_limit_s)
-        except TimeoutError:
-            log.error("consumer.revoke_timeout", seconds=self._revoke_limit_s)
-            self._tell(self._owner.lost, _places(partitions))
-        consumer.incremental_unassign(partitions)
-
-    async def _revoke(self, partitions: Sequence[Assigned]) -> None:
-        await self._owner.revoke(partitions)
+        if self._ask(self._revoked(places)) is None:
+            log.error("consumer.revoke_timeout", seconds=self._answer_limit_s)
+            self._tell(self._owner.lost, places)
+        self._let_go(consumer, places)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._paused.difference_update(_places(partitions))
-        self._tell(self._owner.lost, _places(partitions))
-        consumer.incremental_unassign(partitions)
+        places = _places(partitions)
+        self._tell(self._owner.lost, places)
+        self._let_go(consumer, places)
+
+    def _let_go(self, consumer: Consumer, places: Sequence[Assigned]) -> None:
+        gone = [*places, *(other for place in places for other in self._along(place))]
+        self._paused.difference_update(gone)
+        consumer.incremental_unassign(_named(gone))
+
+    async def _revoked(self, places: Sequence[Assigned]) -> bool:
+        await self._owner.revoke(places)
+        return True
+
+    def _ask(self, question: Coroutine[Any, Any, T]) -> T | None:
+        """The event loop's answer, or None if it takes too long."""
+        work = asyncio.run_coroutine_threadsafe(question, self._loop)
+        try:
+            return work.result(self._answer_limit_s)
+        except TimeoutError:
+            work.cancel()
+            return None
 
     def _tell_metadata(self, at: float) -> None:
         """The broker does not check metadata with a negative generation, so it is not used."""
@@ -253,6 +315,13 @@ def generation(metadata: bytes) -> int:
 
 def _places(partitions: Sequence[TopicPartition]) -> list[Assigned]:
     return [Assigned(one.topic, one.partition) for one in partitions]
+
+
+def _at(start: Start) -> TopicPartition:
+    topic, partition = start.place
+    if start.offset is None:
+        return TopicPartition(topic, partition)
+    return TopicPartition(topic, partition, start.offset)
 
 
 def _named(partitions: Sequence[Assigned]) -> list[TopicPartition]:

@@ -1,0 +1,171 @@
+"""The spool in plain dictionaries: what `SqliteSpool` must equal, and what explorers drive.
+
+A deep copy is another spool of the same content; `frozen()` is the whole state as one value.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from hooklane.retrier.spool import Checkpoint, OwedRelease, StrayTicket, Waiting
+from hooklane.retrier.standing import Standing, TicketPlace
+from hooklane.schemas.lane import LaneId
+
+
+class MemorySpool:
+    """The Spool of `hooklane.retrier.spool`. Every value in it is immutable."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[tuple[LaneId, int], Waiting] = {}
+        self._strays: dict[tuple[int, TicketPlace], tuple[int, StrayTicket]] = {}
+        self._owed: dict[LaneId, OwedRelease] = {}
+        self._checkpoints: dict[int, Checkpoint] = {}
+        self._mark = 1
+
+    def frozen(self) -> Hashable:
+        """Equal for spools that will answer alike whatever comes."""
+        parts = (self._tasks, self._strays, self._owed, self._checkpoints)
+        return (*map(_sorted_items, parts), self._mark)
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        before = {
+            name: dict(value) if isinstance(value, dict) else value
+            for name, value in vars(self).items()
+        }
+        try:
+            yield
+        except BaseException:
+            vars(self).update(before)
+            raise
+
+    def add(self, task: Waiting) -> bool:
+        return self._tasks.setdefault((task.lane, task.sequence), task) is task
+
+    def remove(self, lane: LaneId, sequence: int) -> bool:
+        return self._tasks.pop((lane, sequence), None) is not None
+
+    def get(self, lane: LaneId, sequence: int) -> Waiting | None:
+        return self._tasks.get((lane, sequence))
+
+    def first(self, lane: LaneId) -> Waiting | None:
+        return self._heads().get(lane)
+
+    def stand(
+        self, lane: LaneId, sequence: int, standing: Standing, ticket: TicketPlace | None
+    ) -> None:
+        task = self._tasks.get((lane, sequence))
+        if task is not None:
+            self._tasks[lane, sequence] = replace(task, standing=standing, ticket=ticket)
+
+    def due(self, subscription: str, now_ms: int, limit: int) -> list[LaneId]:
+        return [
+            head.lane
+            for head in self._heads_of(subscription)
+            if not head.standing.halted and head.standing.due_ms <= now_ms
+        ][:limit]
+
+    def lanes_of(self, subscription: str, limit: int) -> list[LaneId]:
+        return [head.lane for head in self._heads_of(subscription)][:limit]
+
+    def next_due(self) -> dict[str, int | None]:
+        return {
+            name: min(
+                (head.standing.due_ms for head in self._heads_of(name) if not head.standing.halted),
+                default=None,
+            )
+            for name in {head.subscription for head in self._heads().values()}
+        }
+
+    def add_stray(self, ticket: StrayTicket) -> None:
+        self._strays[ticket.partition, ticket.place] = (self._mark, ticket)
+        self._mark += 1
+
+    def take_strays(self, lane: LaneId, sequence: int) -> list[StrayTicket]:
+        taken = sorted(
+            (
+                entry
+                for entry in self._strays.values()
+                if (entry[1].lane, entry[1].sequence) == (lane, sequence)
+            ),
+            key=lambda entry: entry[0],
+        )
+        for _, ticket in taken:
+            del self._strays[ticket.partition, ticket.place]
+        return [ticket for _, ticket in taken]
+
+    def drop_strays(self, partition: int, before: int) -> None:
+        self._strays = {
+            place: entry
+            for place, entry in self._strays.items()
+            if place[0] != partition or entry[0] >= before
+        }
+
+    def mark(self) -> int:
+        return self._mark
+
+    def first_open_ticket(self, partition: int, tier: str) -> int | None:
+        of_tasks = (task.ticket for task in self._tasks.values() if task.partition == partition)
+        of_strays = (place for at, place in self._strays if at == partition)
+        places = (*of_tasks, *of_strays)
+        return min((at.offset for at in places if at is not None and at.tier == tier), default=None)
+
+    def owe(self, release: OwedRelease) -> None:
+        earlier = self._owed.get(release.lane)
+        if earlier is None or earlier.sequence <= release.sequence:
+            self._owed[release.lane] = release
+
+    def paid(self, lane: LaneId, sequence: int) -> None:
+        owed = self._owed.get(lane)
+        if owed is not None and owed.sequence <= sequence:
+            del self._owed[lane]
+
+    def owed(self, partition: int) -> list[OwedRelease]:
+        return [owed for _, owed in _sorted_items(self._owed) if owed.partition == partition]
+
+    def checkpoint(self, partition: int) -> Checkpoint | None:
+        return self._checkpoints.get(partition)
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        self._checkpoints[checkpoint.partition] = checkpoint
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        gone = set(partitions)
+        self._tasks = {at: one for at, one in self._tasks.items() if one.partition not in gone}
+        self._strays = {at: one for at, one in self._strays.items() if at[0] not in gone}
+        self._owed = {at: one for at, one in self._owed.items() if one.partition not in gone}
+        self._checkpoints = {at: one for at, one in self._checkpoints.items() if at not in gone}
+
+    def tasks(self) -> int:
+        return len(self._tasks)
+
+    def oldest_ms(self) -> int | None:
+        return min((task.timestamp_ms for task in self._tasks.values()), default=None)
+
+    def close(self) -> None:
+        pass
+
+    def _heads(self) -> dict[LaneId, Waiting]:
+        heads: dict[LaneId, Waiting] = {}
+        for (lane, sequence), task in self._tasks.items():
+            if lane not in heads or sequence < heads[lane].sequence:
+                heads[lane] = task
+        return heads
+
+    def _heads_of(self, subscription: str) -> list[Waiting]:
+        """Longest due first, the oldest event first among equals; halted ones last."""
+        heads = (head for head in self._heads().values() if head.subscription == subscription)
+        return sorted(
+            heads,
+            key=lambda head: (
+                head.standing.halted,
+                head.standing.due_ms,
+                head.timestamp_ms,
+                head.lane,
+            ),
+        )
+
+
+def _sorted_items(part: Mapping[Any, Any]) -> tuple[tuple[Any, Any], ...]:
+    return tuple(sorted(part.items(), key=lambda item: item[0]))
