@@ -16,6 +16,12 @@ def site(kafka: Kafka, prefix: str) -> Site:
 
 
 @pytest.fixture
+def fast(kafka: Kafka, prefix: str) -> Site:
+    """An installation whose tiers are short."""
+    return make_site(kafka, prefix, tiers=("1s", "2s", "4s"))
+
+
+@pytest.fixture
 def sink() -> Iterator[WebhookSink]:
     """A receiver that accepts everything until it is told otherwise."""
     with WebhookSink() as sink:

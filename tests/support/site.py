@@ -32,17 +32,23 @@ class Site:
     kafka: Kafka
     prefix: str
     events: str
+    tiers: tuple[str, ...] = ()
 
     @property
     def names(self) -> TopicNames:
         return TopicNames(self.prefix)
 
     def environment(self, **more: str) -> dict[str, str]:
-        topics = json.dumps([self.events])
-        return environment(self.kafka, self.prefix, **{"FANOUT__TOPICS": topics, **more})
+        told = {"FANOUT__TOPICS": json.dumps([self.events])}
+        if self.tiers:
+            told["RETRY__TIERS"] = json.dumps(self.tiers)
+        return environment(self.kafka, self.prefix, **{**told, **more})
 
     def fanout(self, name: str = "one", **more: str) -> ServiceProcess:
         return ServiceProcess("fanout", self.environment(**more), name)
+
+    def retrier(self, name: str = "one", **more: str) -> ServiceProcess:
+        return ServiceProcess("retrier", self.environment(**more), name)
 
     def subscribe(self, name: str, url: str, **fields: object) -> None:
         """Write a document straight into the config topic, as any tool may."""
@@ -90,8 +96,10 @@ class Site:
         return {key: codec.decode(value) for key, value in latest.items() if value is not None}
 
 
-def make_site(kafka: Kafka, prefix: str, partitions: int = PARTITIONS) -> Site:
+def make_site(
+    kafka: Kafka, prefix: str, partitions: int = PARTITIONS, tiers: tuple[str, ...] = ()
+) -> Site:
     """An event topic and Hooklane's own topics, made by its own command."""
-    site = Site(kafka, prefix, create_topic(kafka, f"{prefix}-events", partitions))
+    site = Site(kafka, prefix, create_topic(kafka, f"{prefix}-events", partitions), tiers)
     hooklane_ok(site.environment(), "topics", "apply")
     return site

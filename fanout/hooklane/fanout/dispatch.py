@@ -105,6 +105,8 @@ class Dispatcher:
     def _start(self, delivery: Delivery) -> None:
         entry = self._gate.entry(delivery)
         assert entry is not None  # noqa: S101 - the gate has just passed it
+        # Where the circuit is half-open this is the probe, and the others wait for its outcome.
+        self._process.circuits.permit(entry.subscription.url, self._clock.monotonic())
         wanted = attempt.Delivery(
             lane=delivery.lane,
             sequence=delivery.sequence,
@@ -122,6 +124,9 @@ class Dispatcher:
         del self._running[delivery]
         partition = self._draft_of(delivery)
         ended = self._rules.ended(delivery, entry, attempted, self._clock.wall_ms())
+        self._process.circuits.record(
+            entry.subscription.url, delivery.lane, attempted.outcome, self._clock.monotonic()
+        )
         self._metrics.attempts[attempted.record.outcome].inc()
         self._metrics.attempt_duration.observe(attempted.record.duration_ms / 1000)
         partition.draft.attempted(ended.record)

@@ -1,6 +1,6 @@
 """What may become of the first delivery of a lane, by the facts of this moment. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from hooklane.fanout.delivery import Delivery, Place
@@ -19,13 +19,22 @@ class Book(Protocol):
 class LaneGate:
     """The gate of the fan-out. `share`: the most slots one subscription may take of the process.
 
+    `refused(url)`: whether the circuit of the receiver's origin is open.
+
     `gone` holds, by subscription, the offset of the document that a 410 has judged here: the
     status record says the same to everybody, a moment later.
     """
 
-    def __init__(self, book: Book, lanes: Mapping[Place, LaneTable], share: int) -> None:
+    def __init__(
+        self,
+        book: Book,
+        lanes: Mapping[Place, LaneTable],
+        refused: Callable[[str], bool],
+        share: int,
+    ) -> None:
         self._book = book
         self._lanes = lanes
+        self._refused = refused
         self._share = share
         self.gone: dict[str, int] = {}
 
@@ -38,6 +47,8 @@ class LaneGate:
         if entry.subscription.state is State.PAUSED:
             return Verdict.REDIRECT
         if not delivery.one_shot and self._lanes[delivery.place].is_blocked(delivery.lane):
+            return Verdict.REDIRECT
+        if self._refused(entry.subscription.url):
             return Verdict.REDIRECT
         return Verdict.ATTEMPT
 

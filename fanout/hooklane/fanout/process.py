@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from hooklane.delivery.circuit import Circuits
 from hooklane.fanout.owned import OwnedPartitions
 from hooklane.runtime.clock import Clock
 from hooklane.runtime.fence import Fence
@@ -28,6 +29,11 @@ class Process:
     clock: Clock
     metrics: Metrics
     readiness: Readiness
+    circuits: Circuits
+
+    def refused(self, url: str) -> bool:
+        """Whether the circuit of a receiver is open now."""
+        return self.circuits.refuses(url, self.clock.monotonic())
 
     def may_start(self) -> bool:
         """Whether an attempt or a redirect may start now (self-fencing)."""

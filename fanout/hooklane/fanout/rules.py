@@ -8,12 +8,12 @@ from hooklane.fanout.delivery import Delivery
 from hooklane.fanout.settle import Ended, Settler, Terms
 from hooklane.schemas.book import Entry
 from hooklane.schemas.event import Event
+from hooklane.schemas.letter import event_bytes, fitting
 from hooklane.schemas.records import DeadLetter, DeadLetterReason
 from hooklane.schemas.subscription_values import ServicePolicy
 
 _TASK_OVERHEAD = 2048
-_LETTER_OVERHEAD = 8192
-"""Ids, names and numbers of a record, and in a letter the last attempt with its response."""
+"""Ids, names and numbers of a task."""
 
 
 class Rules:
@@ -49,21 +49,8 @@ class Rules:
 
     def fits_backlog(self, event: Event) -> bool:
         """Whether a task with this event fits a record of the backlog."""
-        return _event_bytes(event) + _TASK_OVERHEAD <= self._max_task_bytes
+        return event_bytes(event) + _TASK_OVERHEAD <= self._max_task_bytes
 
     def fitting(self, letter: DeadLetter) -> DeadLetter:
         """The letter as it is, or with a reference in place of a payload that is too large."""
-        size = 0 if letter.event is None else _event_bytes(letter.event)
-        size += len(letter.value or b"")
-        size += sum(len(one.name) + len(one.value or b"") + 8 for one in letter.headers)
-        if size + _LETTER_OVERHEAD <= self._max_letter_bytes:
-            return letter
-        return replace(letter, event=None, value=None, headers=())
-
-
-def _event_bytes(event: Event) -> int:
-    """No less than the event takes in a record; the key stands in it up to three times."""
-    attributes = sum(
-        len(name.encode()) + len(value.encode()) + 16 for name, value in event.attributes.items()
-    )
-    return len(event.data) + 3 * len(event.key or b"") + attributes
+        return fitting(letter, self._max_letter_bytes)

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 from hooklane.delivery.assemble import open_engine
 from hooklane.delivery.attempt import Attempter
+from hooklane.delivery.circuit import Circuits
 from hooklane.fanout.commit import Pace
 from hooklane.fanout.kafka_side import KafkaSide
 from hooklane.fanout.match import Matcher
@@ -19,10 +20,10 @@ from hooklane.fanout.window import Window
 from hooklane.runtime import kafka
 from hooklane.runtime.clock import SystemClock
 from hooklane.runtime.errors import HooklaneError, SettingsError
-from hooklane.runtime.fence import Fence
+from hooklane.runtime.fence import SETTLES_S, Fence
 from hooklane.runtime.health import Readiness, serve_health
 from hooklane.runtime.kafka_admin import KafkaAdmin
-from hooklane.runtime.kafka_settings import access_from, plan_from
+from hooklane.runtime.kafka_settings import access_from, plan_from, policy_from
 from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.secrets import Secrets
@@ -32,9 +33,7 @@ from hooklane.runtime.subscriptions import SubscriptionFollower
 from hooklane.runtime.subscriptions_reader import TopicReader
 from hooklane.runtime.topic_apply import verify_topics
 from hooklane.schemas.book import BookChange
-from hooklane.schemas.subscription_values import ServicePolicy
 
-_FENCE_SETTLES_S = 0.5
 _LARGEST_SHARE = 0.5
 
 
@@ -55,10 +54,11 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
     process = Process(
         group=settings.fanout.group_id,
         owned=OwnedPartitions(),
-        fence=Fence(settings.kafka.session_timeout.seconds, _FENCE_SETTLES_S, clock.monotonic()),
+        fence=Fence(settings.kafka.session_timeout.seconds, SETTLES_S, clock.monotonic()),
         clock=clock,
         metrics=metrics,
         readiness=readiness,
+        circuits=Circuits(),
     )
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(serve_health(settings.http, readiness, metrics))
@@ -66,7 +66,7 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
         subscribed = Subscribed(Matcher())
         watch = _Watch(subscribed, readiness)
         reader = TopicReader(kafka.internal_consumer(access), settings.topic_names.subscriptions)
-        follower = SubscriptionFollower(reader, policy_of(settings), watch.changed, metrics)
+        follower = SubscriptionFollower(reader, policy_from(settings), watch.changed, metrics)
         stack.push_async_callback(follower.stop)
         await follower.start()
         readiness.subscriptions_read()
@@ -86,7 +86,7 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
         )
         rules = Rules(
             Settler(process.group, settings.retry.tiers),
-            policy_of(settings),
+            policy_from(settings),
             limits.backlog_max_bytes,
             limits.dead_letters_max_bytes,
         )
@@ -97,15 +97,6 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
             await _until_asked_or_failed(shutdown, fanout, follower)
         finally:
             await fanout.stop()
-
-
-def policy_of(settings: Settings) -> ServicePolicy:
-    """What subscriptions are allowed here."""
-    return ServicePolicy(
-        tiers=settings.retry.tiers,
-        allow_http=settings.delivery.allow_http,
-        allow_plaintext_secrets=settings.secrets.allow_plaintext,
-    )
 
 
 def limits_of(settings: Settings) -> Limits:

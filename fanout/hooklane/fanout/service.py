@@ -80,7 +80,7 @@ class FanOut:
         self._ticks: asyncio.Task[None] | None = None
         self._commits: asyncio.Task[None] | None = None
         self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        gate = LaneGate(subscribed, process.owned.lanes, limits.share)
+        gate = LaneGate(subscribed, process.owned.lanes, process.refused, limits.share)
         schedule = Schedule(gate, limits.max_in_flight, limits.patience_s)
         self._dispatcher = Dispatcher(
             process, schedule, gate, outside.attempts, rules, self._changed

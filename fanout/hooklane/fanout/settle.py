@@ -7,6 +7,7 @@ from hooklane.delivery.outcome import Outcome
 from hooklane.delivery.retry import GIVE_UP, GiveUp, Retry, RetryPolicy
 from hooklane.fanout.delivery import Delivery
 from hooklane.fanout.redirect import Disabling, Redirect, Ticket
+from hooklane.schemas.letter import GivenUp, letter_of
 from hooklane.schemas.records import (
     AttemptOutcome,
     DeadLetter,
@@ -118,8 +119,7 @@ class Settler:
         now_ms: int,
     ) -> DeadLetter:
         """The delivery given up, with its event."""
-        event = delivery.event
-        return DeadLetter(
+        given_up = GivenUp(
             lane=delivery.lane,
             sequence=delivery.sequence,
             webhook_id=delivery.webhook_id,
@@ -127,19 +127,10 @@ class Settler:
             uid=delivery.uid,
             run="",
             group=self._group,
-            reason=reason,
-            detail=last.detail if last is not None else "",
-            at_ms=now_ms,
-            attempts=last.attempt if last is not None else 0,
-            last_attempt=last,
-            topic=event.topic,
-            topic_id=event.topic_id,
-            partition=event.partition,
-            offset=event.offset,
-            timestamp_ms=event.timestamp_ms,
-            key=event.key,
-            event=event,
+            event=delivery.event,
         )
+        attempts = 0 if last is None else last.attempt
+        return letter_of(given_up, reason, last, attempts, now_ms)
 
     def _again(self, delivery: Delivery, attempts: int, retry: Retry) -> Redirect:
         ticket = Ticket(retry.tier, _ticket(delivery, attempts, retry.due_ms, halted=False))

@@ -43,6 +43,7 @@ COMMANDS = (
     CommandModule("publish", "hooklane.ops.publish", "Publish an event."),
     CommandModule("listen", "hooklane.ops.listen", "Receive webhooks here, verify, print them."),
     CommandModule("fanout", "hooklane.ops.fanout", "Run the fan-out: match events, deliver them."),
+    CommandModule("retrier", "hooklane.ops.retrier", "Run the retrier: deliver what waits."),
     CommandModule("config", "hooklane.ops.config", "Show the settings."),
 )
 

@@ -30,7 +30,7 @@ from hooklane.retrier.commands import (
 )
 from hooklane.retrier.gate import Stance, TaskGate, Verdict
 from hooklane.retrier.queue import LaneQueue
-from hooklane.retrier.resolve import Again, GivenUp, Resolved, Resolver, letter_of
+from hooklane.retrier.resolve import Again, GivenUp, Resolved, Resolver, letter_for
 from hooklane.retrier.spool import OwedRelease, Spool, Waiting
 from hooklane.retrier.standing import Standing, TicketPlace
 from hooklane.schemas.codec import TASKS, CodecError
@@ -253,7 +253,7 @@ class Backlog:
             case Verdict.GIVE_UP:
                 self._take(waiting)
                 attempts = waiting.standing.attempts
-                letter = letter_of(task, DeadLetterReason.DISABLED, None, attempts, now_ms)
+                letter = letter_for(task, DeadLetterReason.DISABLED, None, attempts, now_ms)
                 return [WriteLetter(waiting, letter)]
             case Verdict.ATTEMPT:
                 assert entry is not None  # noqa: S101 - the gate's word for it
@@ -291,7 +291,7 @@ class Backlog:
             self._gate.gone[entry.id] = entry.offset
             self._queue.mark(entry.id)
             commands.append(WriteStatus(entry.id, entry.offset, outcome.detail, now_ms))
-        letter = letter_of(attempt.task, verdict.reason, record, attempt.number, now_ms)
+        letter = letter_for(attempt.task, verdict.reason, record, attempt.number, now_ms)
         return [*commands, WriteLetter(attempt.waiting, letter)]
 
     def _go_on(self, waiting: Waiting, now_ms: int) -> list[Command]:

@@ -40,13 +40,13 @@ class Book(Protocol):
 class TaskGate:
     """The gate of the retrier.
 
-    `permits(entry)`: whether the receiver's circuit lets an attempt through. `gone` holds, by
+    `refused(url)`: whether the circuit of the receiver's origin is open. `gone` holds, by
     subscription, the offset of the document that a 410 has judged here.
     """
 
-    def __init__(self, book: Book, permits: Callable[[Entry], bool], share: int) -> None:
+    def __init__(self, book: Book, refused: Callable[[str], bool], share: int) -> None:
         self._book = book
-        self._permits = permits
+        self._refused = refused
         self._share = share
         self.gone: dict[str, int] = {}
 
@@ -61,7 +61,7 @@ class TaskGate:
             return Verdict.DISCARD, entry
         if self.is_gone(entry):
             return Verdict.GIVE_UP, entry
-        if entry.subscription.state is State.PAUSED or not self._permits(entry):
+        if self._is_held(entry):
             return Verdict.WAIT, entry
         return Verdict.ATTEMPT, entry
 
@@ -74,7 +74,11 @@ class TaskGate:
         entry = self._book.entry(subscription)
         if entry is None or entry.subscription.state is State.DISABLED or self.is_gone(entry):
             return Stance.EMPTYING
-        return Stance.HELD if entry.subscription.state is State.PAUSED else Stance.NORMAL
+        return Stance.HELD if self._is_held(entry) else Stance.NORMAL
+
+    def _is_held(self, entry: Entry) -> bool:
+        subscription = entry.subscription
+        return subscription.state is State.PAUSED or self._refused(subscription.url)
 
     def max_in_flight(self, subscription: str) -> int:
         """How many of its lanes may be at work at once."""

@@ -7,6 +7,7 @@ from hooklane.delivery.outcome import Outcome
 from hooklane.delivery.retry import GiveUp, Retry, RetryPolicy
 from hooklane.retrier.spool import Waiting
 from hooklane.retrier.standing import Standing
+from hooklane.schemas import letter
 from hooklane.schemas.book import Entry
 from hooklane.schemas.records import (
     AttemptOutcome,
@@ -92,16 +93,15 @@ class Resolver:
                 assert_never(on_exhausted)
 
 
-def letter_of(
+def letter_for(
     task: DeliveryTask,
     reason: DeadLetterReason,
     last: DeliveryAttempt | None,
     attempts: int,
     at_ms: int,
 ) -> DeadLetter:
-    """A task given up, with its event."""
-    event = task.event
-    return DeadLetter(
+    """A task given up."""
+    given_up = letter.GivenUp(
         lane=task.lane,
         sequence=task.sequence,
         webhook_id=task.webhook_id,
@@ -109,16 +109,6 @@ def letter_of(
         uid=task.uid,
         run=task.run,
         group=task.group,
-        reason=reason,
-        detail=last.detail if last is not None else "",
-        at_ms=at_ms,
-        attempts=attempts,
-        last_attempt=last,
-        topic=event.topic,
-        topic_id=event.topic_id,
-        partition=event.partition,
-        offset=event.offset,
-        timestamp_ms=event.timestamp_ms,
-        key=event.key,
-        event=event,
+        event=task.event,
     )
+    return letter.letter_of(given_up, reason, last, attempts, at_ms)

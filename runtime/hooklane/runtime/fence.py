@@ -1,5 +1,8 @@
 """Self-fencing: whether this process may still believe that its partitions are its own. Pure."""
 
+SETTLES_S = 0.5
+"""How long a client needs to find out that it was taken for dead."""
+
 
 class Fence:
     """Open while the last poll returned less than a third of the session timeout ago.

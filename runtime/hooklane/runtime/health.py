@@ -39,7 +39,7 @@ class Readiness:
     def __init__(self) -> None:
         self._subscriptions_read = False
         self._joined = False
-        self._restoring: dict[TopicPartition, None] = {}
+        self._restoring: dict[TopicPartition, int | None] = {}
         self._unknown_formats: tuple[str, ...] = ()
 
     def subscriptions_read(self) -> None:
@@ -58,6 +58,11 @@ class Readiness:
         """The group has been joined, and these partitions are to be restored."""
         self._joined = True
         self._restoring.update(dict.fromkeys(partitions))
+
+    def restoring(self, partition: TopicPartition, left: int) -> None:
+        """How many records a partition still has to read."""
+        if partition in self._restoring:
+            self._restoring[partition] = left
 
     def restored(self, partition: TopicPartition) -> None:
         """A partition is ready for its first event."""
@@ -79,8 +84,9 @@ class Readiness:
             yield f"subscription {name} has a format that only a newer version knows"
         if not self._joined:
             yield "the consumer group has not been joined"
-        for topic, partition in self._restoring:
-            yield f"{topic}[{partition}] has not been restored"
+        for (topic, partition), left in self._restoring.items():
+            to_read = "" if left is None else f": {left} records are left to read"
+            yield f"{topic}[{partition}] has not been restored{to_read}"
 
 
 class _Server(uvicorn.Server):

@@ -131,6 +131,14 @@ def plain_producer(access: KafkaAccess) -> Config:
     return _merged(access, _PRODUCING, given, own)
 
 
+def lasting_producer(access: KafkaAccess) -> Config:
+    """As the plain one, but it never gives a record up, so that it never passes one over: what
+    follows of the same partition stays behind it, however long the brokers are away."""
+    given = properties_for(ClientKind.PRODUCER, access.properties)
+    own: dict[str, Property] = {"message.timeout.ms": 0, **_acknowledged()}
+    return _merged(access, _PRODUCING, given, own)
+
+
 def admin(access: KafkaAccess) -> Config:
     """For an AdminClient."""
     return _merged(access, {}, properties_for(ClientKind.ADMIN, access.properties), {})

@@ -3,6 +3,7 @@
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.settings import Settings
 from hooklane.runtime.topic_plan import TopicPlan
+from hooklane.schemas.subscription_values import ServicePolicy
 
 
 def access_from(settings: Settings) -> KafkaAccess:
@@ -24,4 +25,13 @@ def plan_from(settings: Settings) -> TopicPlan:
         settings.topics.replication_factor,
         settings.retry.tiers,
         settings.fanout.topics,
+    )
+
+
+def policy_from(settings: Settings) -> ServicePolicy:
+    """What subscriptions are allowed here."""
+    return ServicePolicy(
+        tiers=settings.retry.tiers,
+        allow_http=settings.delivery.allow_http,
+        allow_plaintext_secrets=settings.secrets.allow_plaintext,
     )

@@ -201,6 +201,15 @@ class RetrierSettings(Section):
         default=Path("hooklane-spool"),
         description="Folder of the retrier's local cache; it may be deleted at any time.",
     )
+    max_in_flight: int = Field(default=512, ge=1, description="Attempts at once in the process.")
+    revoke_grace: Duration = Field(
+        default=Delay.parse("2s"),
+        description="How long attempts in flight may go on when a partition is taken away.",
+    )
+    shutdown_grace: Duration = Field(
+        default=Delay.parse("25s"),
+        description="How long attempts in flight may go on after SIGTERM.",
+    )
 
 
 class RetrySettings(Section):

@@ -1,0 +1,60 @@
+"""What the retrier asks of Kafka: where to begin, how far to read, which lanes are blocked."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from hooklane.retrier.blocked_lanes import read_blocked_lanes
+from hooklane.retrier.restore import BacklogFacts
+from hooklane.runtime import kafka
+from hooklane.runtime.errors import TopicsError
+from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.kafka import KafkaAccess
+from hooklane.runtime.kafka_admin import KafkaAdmin, Partition
+from hooklane.runtime.kafka_clients import open_consumer
+from hooklane.schemas.lane import LaneId
+from hooklane.schemas.records import LaneRecord
+from hooklane.schemas.topics import TopicNames
+
+
+class KafkaBacklog:
+    """Blocking questions, each in a thread. Every method raises BrokerError without an answer."""
+
+    def __init__(
+        self, access: KafkaAccess, admin: KafkaAdmin, names: TopicNames, partitions: int
+    ) -> None:
+        self._access = access
+        self._admin = admin
+        self._names = names
+        self._partitions = partitions
+
+    async def facts(self, places: Sequence[Assigned]) -> dict[Assigned, BacklogFacts]:
+        """What decides whether a checkpoint is usable."""
+        return await asyncio.to_thread(self._facts, places)
+
+    async def high_watermarks(self, places: Iterable[Assigned]) -> dict[Assigned, int]:
+        wanted = [Partition(*place) for place in places]
+        found = await asyncio.to_thread(self._admin.high_watermarks, wanted)
+        return {Assigned(*place): offset for place, offset in found.items()}
+
+    async def blocked_lanes(self) -> dict[LaneId, LaneRecord]:
+        return await asyncio.to_thread(self._blocked_lanes)
+
+    def _facts(self, places: Sequence[Assigned]) -> dict[Assigned, BacklogFacts]:
+        topic = self._names.backlog
+        topic_id = self._admin.topic_ids([topic]).get(topic)
+        if topic_id is None:
+            raise TopicsError(f"The topic {topic} is missing: run `hooklane topics apply`.")
+        keeps_ms = int(self._admin.configs([topic])[topic]["delete.retention.ms"])
+        wanted = [Partition(*place) for place in places]
+        first, end = self._admin.first_offsets(wanted), self._admin.high_watermarks(wanted)
+        return {
+            Assigned(*place): BacklogFacts(topic_id, first[place], end[place], keeps_ms)
+            for place in wanted
+        }
+
+    def _blocked_lanes(self) -> dict[LaneId, LaneRecord]:
+        consumer = open_consumer(kafka.internal_consumer(self._access))
+        try:
+            return read_blocked_lanes(consumer, self._admin, self._names.lanes, self._partitions)
+        finally:
+            consumer.close()

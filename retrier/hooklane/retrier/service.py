@@ -1,0 +1,186 @@
+"""The retrier: the rooms wired together, and nothing else."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+
+from hooklane.retrier.backlog import Backlog
+from hooklane.retrier.commands import Command
+from hooklane.retrier.intake import Intake
+from hooklane.retrier.ownership import Ownership, Questions
+from hooklane.retrier.spool import Spool
+from hooklane.retrier.standing import TicketPlace
+from hooklane.retrier.surroundings import Surroundings
+from hooklane.retrier.tiers import Tiers
+from hooklane.retrier.work import Workshop
+from hooklane.runtime.errors import HooklaneError
+from hooklane.runtime.group_poll import Assigned, Consumed, Start
+
+log = structlog.get_logger(__name__)
+
+_TICK_S = 0.1
+_COMMIT_S = 5.0
+_TELL_S = 5.0
+_KEEP_ALIVE_S = 3600.0
+"""Offsets and checkpoints that have not moved are written again after this long: the broker
+forgets offsets of topics that a group is not subscribed to, and old checkpoints are not used."""
+_STRAYS_S = 30.0
+
+
+class Source(Protocol):
+    """The poll thread, as the rest of the retrier uses it."""
+
+    def start(self) -> None: ...
+    def commit(self, offsets: Mapping[Assigned, int]) -> None: ...
+    async def stop(self) -> None: ...
+
+
+class Retrier:
+    """The owner of backlog partitions (group_poll.Owner), from the first record to the last ack."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        backlog: Backlog,
+        workshop: Workshop,
+        ownership: Ownership,
+        questions: Questions,
+        tiers: Tiers,
+        around: Surroundings,
+    ) -> None:
+        self._spool = spool
+        self._backlog = backlog
+        self._workshop = workshop
+        self._ownership = ownership
+        self._questions = questions
+        self._tiers = tiers
+        self._around = around
+        self._intake = Intake(spool, backlog)
+        self._committed: dict[Assigned, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._source: Source | None = None
+        self.failure = ownership.failed
+
+    def start(self, source: Source) -> None:
+        """Join the group, look for what is due, commit."""
+        self._source = source
+        source.start()
+        for every_s, call in (
+            (_TICK_S, self._tick),
+            (_COMMIT_S, self._commit_tiers),
+            (_TELL_S, self._ownership.tell_progress),
+            (_KEEP_ALIVE_S, self._keep_alive),
+        ):
+            self._tasks.append(asyncio.create_task(self._every(every_s, call)))
+        self._tasks.append(asyncio.create_task(self._drop_strays()))
+
+    async def stop(self, grace_s: float) -> None:
+        """Begin nothing more, let attempts in flight end, write what they lead to, leave."""
+        owned = self._ownership.owned
+        await asyncio.gather(*(self._workshop.drain(place.partition, grace_s) for place in owned))
+        self._commit_tiers()
+        if self._source is not None:
+            await self._source.stop()
+        for task in self._tasks:
+            task.cancel()
+
+    # What the poll thread tells.
+
+    async def starts(self, partitions: Sequence[Assigned]) -> Sequence[Start]:
+        return await self._ownership.starts(partitions)
+
+    def assigned(self, partitions: Sequence[Assigned]) -> None:
+        self._ownership.assigned(partitions)
+
+    async def revoke(self, partitions: Sequence[Assigned]) -> None:
+        await self._ownership.revoke(partitions)
+
+    def lost(self, partitions: Sequence[Assigned]) -> None:
+        self._ownership.lost(partitions)
+
+    def consumed(self, batch: Sequence[Consumed]) -> None:
+        """Everything of a batch goes into the spool together with the checkpoint."""
+        commands: list[Command] = []
+        backlog = set()
+        with self._spool.batch():
+            for record in batch:
+                commands += self._take(record)
+                if record.topic == self._tiers.backlog:
+                    backlog.add(record.partition)
+            self._ownership.save(backlog)
+        self._workshop.carry_out(commands)
+        self._ownership.advanced()
+        self._workshop.step()
+
+    def reached_end(self, place: Assigned, offset: int) -> None:
+        self._ownership.progress.reached(place, offset)
+        self._ownership.advanced()
+
+    def polled(self, at: float) -> None:
+        self._around.fence.polled(at)
+
+    def failed(self, error: str) -> None:
+        if not self.failure.done():
+            self.failure.set_result(error)
+
+    def _take(self, record: Consumed) -> list[Command]:
+        place = Assigned(record.topic, record.partition)
+        self._ownership.progress.reached(place, record.offset + 1)
+        tier = self._tiers.of_topic(record.topic)
+        if tier is None:
+            return self._intake.backlog_record(record.partition, record.key, record.value)
+        ticket = TicketPlace(tier.text, record.offset)
+        self._intake.ticket_record(record.partition, ticket, record.value)
+        return []
+
+    # What is done now and then.
+
+    async def _every(self, seconds: float, call: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            call()
+
+    def _tick(self) -> None:
+        now_ms, metrics = self._around.clock.wall_ms(), self._around.metrics
+        self._backlog.look(now_ms)
+        self._workshop.step()
+        metrics.backlog_tasks.set(self._spool.tasks())
+        oldest = self._spool.oldest_ms()
+        metrics.oldest_undelivered.set(0 if oldest is None else max(now_ms - oldest, 0) / 1000)
+
+    def _commit_tiers(self) -> None:
+        """Rule 7: only past tickets that are used up."""
+        offsets = {}
+        for place in self._ownership.owned:
+            for tier, at in self._tiers.places(place):
+                first = self._spool.first_open_ticket(place.partition, tier.text)
+                offset = self._ownership.progress.position(at) if first is None else first
+                if offset > self._committed.get(at, 0):
+                    offsets[at] = self._committed[at] = offset
+        if self._source is not None:
+            self._source.commit(offsets)
+
+    def _keep_alive(self) -> None:
+        self._committed.clear()
+        self._commit_tiers()
+        with self._spool.batch():
+            self._ownership.save(place.partition for place in self._ownership.owned)
+
+    async def _drop_strays(self) -> None:
+        """A ticket is used up if the backlog, read to an end that was asked for after the ticket
+        had come, has no task for it."""
+        while True:
+            await asyncio.sleep(_STRAYS_S)
+            mark, owned = self._spool.mark(), self._ownership.owned
+            try:
+                ends = await self._questions.high_watermarks(owned)
+            except HooklaneError as error:
+                log.warning("kafka.no_answer", reason=str(error))
+                continue
+            await asyncio.sleep(_TICK_S)
+            with self._spool.batch():
+                for place, end in ends.items():
+                    if self._ownership.progress.position(place) >= end:
+                        self._spool.drop_strays(place.partition, mark)

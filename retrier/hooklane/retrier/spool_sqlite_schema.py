@@ -1,0 +1,92 @@
+"""The tables of the spool's file.
+
+`task` has the small facts of a task and `record` its bytes, under the same id: an attempt changes
+facts only, and must not write a payload of a megabyte again. `head` is 1 in a lane's first task
+and in no other, so that what asks for lanes meets one entry a lane in `task_head`, in the order
+in which lanes are tried: due before halted, longest due first, the oldest event first among
+those that are due equally long (all that were never attempted are due since `AT_ONCE`).
+
+`record.seal` is the crc32 of the bytes, since no check of SQLite's looks into them.
+A stray's id is when it came: ids are never used again, so that a mark keeps its meaning.
+"""
+
+from typing import Final
+
+APPLICATION_ID: Final = 0x484B4C53
+"""Says whose file it is, where SQLite keeps it for the purpose ("HKLS")."""
+
+VERSION: Final = 1
+"""Kept in `user_version`. A file of another version is thrown away: it is only a cache."""
+
+SCHEMA: Final = (
+    """
+    CREATE TABLE task (
+        id INTEGER PRIMARY KEY,
+        lane BLOB NOT NULL,
+        sequence INTEGER NOT NULL,
+        head INTEGER NOT NULL,
+        partition INTEGER NOT NULL,
+        subscription TEXT NOT NULL,
+        timestamp_ms INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        nudge INTEGER NOT NULL,
+        due_ms INTEGER NOT NULL,
+        halted INTEGER NOT NULL,
+        tier TEXT,
+        ticket_offset INTEGER
+    )
+    """,
+    "CREATE UNIQUE INDEX task_place ON task (lane, sequence)",
+    """
+    CREATE INDEX task_head ON task (subscription, halted, due_ms, timestamp_ms, lane)
+    WHERE head = 1
+    """,
+    "CREATE INDEX task_ticket ON task (partition, tier, ticket_offset)",
+    "CREATE INDEX task_timestamp ON task (timestamp_ms)",
+    """
+    CREATE TABLE record (
+        id INTEGER PRIMARY KEY,
+        seal INTEGER NOT NULL,
+        value BLOB NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE stray (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        lane BLOB NOT NULL,
+        sequence INTEGER NOT NULL,
+        partition INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        nudge INTEGER NOT NULL,
+        due_ms INTEGER NOT NULL,
+        halted INTEGER NOT NULL,
+        tier TEXT NOT NULL,
+        ticket_offset INTEGER NOT NULL
+    )
+    """,
+    "CREATE UNIQUE INDEX stray_ticket ON stray (partition, tier, ticket_offset)",
+    "CREATE INDEX stray_task ON stray (lane, sequence)",
+    """
+    CREATE TABLE owed (
+        lane BLOB PRIMARY KEY,
+        partition INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        group_id TEXT NOT NULL,
+        topic TEXT NOT NULL,
+        topic_id TEXT NOT NULL,
+        event_partition INTEGER NOT NULL,
+        subscription TEXT NOT NULL,
+        uid TEXT NOT NULL,
+        key BLOB
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX owed_partition ON owed (partition, lane)",
+    """
+    CREATE TABLE checkpoint (
+        partition INTEGER PRIMARY KEY,
+        topic_id TEXT NOT NULL,
+        read_offset INTEGER NOT NULL,
+        saved_ms INTEGER NOT NULL
+    )
+    """,
+)

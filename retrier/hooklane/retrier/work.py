@@ -1,0 +1,174 @@
+"""Carries out what the decisions ask for, and brings them the answers. In the event loop."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from hooklane.delivery import attempt
+from hooklane.delivery.attempt import Attempted
+from hooklane.delivery.circuit import Circuits
+from hooklane.delivery.exchange import Running
+from hooklane.retrier.backlog import Backlog
+from hooklane.retrier.commands import (
+    Attempt,
+    Command,
+    WriteAttempt,
+    WriteLetter,
+    WriteRelease,
+    WriteStatus,
+    WriteTicket,
+    WriteTombstone,
+)
+from hooklane.retrier.spool import Spool, Waiting
+from hooklane.retrier.standing import TicketPlace
+from hooklane.retrier.surroundings import Surroundings
+from hooklane.retrier.write import Acked
+from hooklane.retrier.written import Layout, Record, Write, record_of
+from hooklane.schemas.lane import LaneId
+from hooklane.schemas.records import AttemptOutcome
+
+
+class Attempts(Protocol):
+    """What makes an HTTP attempt of a delivery."""
+
+    def start(self, delivery: attempt.Delivery, done: Callable[[Attempted], None]) -> Running: ...
+
+
+class Writing(Protocol):
+    """What writes records; their acknowledgement comes to `Workshop.acked`."""
+
+    def write(self, write: Write, record: Record) -> None: ...
+
+
+class Workshop:
+    """Between the decisions and the outside."""
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        spool: Spool,
+        attempts: Attempts,
+        writer: Writing,
+        layout: Layout,
+        circuits: Circuits,
+        around: Surroundings,
+    ) -> None:
+        self._backlog = backlog
+        self._spool = spool
+        self._attempts = attempts
+        self._writer = writer
+        self._layout = layout
+        self._circuits = circuits
+        self._fence = around.fence
+        self._clock = around.clock
+        self._metrics = around.metrics
+        self._running: dict[LaneId, tuple[Waiting, Running]] = {}
+        self._landings: dict[LaneId, asyncio.Future[None]] = {}
+
+    def carry_out(self, commands: Iterable[Command]) -> None:
+        """Do all of these."""
+        at_ms = self._clock.wall_ms()
+        for command in commands:
+            match command:
+                case Attempt():
+                    self._start(command)
+                case (
+                    WriteAttempt()
+                    | WriteLetter()
+                    | WriteRelease()
+                    | WriteStatus()
+                    | WriteTicket()
+                    | WriteTombstone()
+                ):
+                    self._writer.write(command, record_of(command, self._layout, at_ms))
+
+    def step(self) -> None:
+        """Begin what may begin now. Nothing starts while the fence is closed."""
+        if self._fence.is_open(self._clock.monotonic()):
+            self.carry_out(self._backlog.startable(self._clock.wall_ms()))
+
+    async def drain(self, partition: int, grace_s: float) -> None:
+        """Begin nothing more there, wait for the attempts in flight, cut off the rest."""
+        self._backlog.hold(partition)
+        loop = asyncio.get_running_loop()
+        landings = {
+            lane: loop.create_future()
+            for lane, (waiting, _) in self._running.items()
+            if waiting.partition == partition
+        }
+        if landings:
+            self._landings.update(landings)
+            await asyncio.wait(landings.values(), timeout=grace_s)
+        self.cut_off(partition)
+
+    def cut_off(self, partition: int) -> None:
+        """Cancel the attempts of this partition: they are done again by its next owner."""
+        for lane, (waiting, running) in list(self._running.items()):
+            if waiting.partition == partition:
+                running.cancel()
+                del self._running[lane]
+                self._landed(lane)
+
+    def _start(self, command: Attempt) -> None:
+        task, entry = command.task, command.entry
+        self._circuits.permit(entry.subscription.url, self._clock.monotonic())
+        wanted = attempt.Delivery(
+            lane=task.lane,
+            sequence=task.sequence,
+            webhook_id=task.webhook_id,
+            run=task.run,
+            event=task.event,
+            subscription=entry.subscription,
+            attempt=command.number,
+        )
+        running = self._attempts.start(wanted, lambda ended: self._ended(command, ended))
+        self._running[task.lane] = (command.waiting, running)
+        self._metrics.attempts_in_flight.set(len(self._running))
+
+    def _ended(self, command: Attempt, ended: Attempted) -> None:
+        lane, now_ms = command.task.lane, self._clock.wall_ms()
+        del self._running[lane]
+        self._landed(lane)
+        self._circuits.record(
+            command.entry.subscription.url, lane, ended.outcome, self._clock.monotonic()
+        )
+        self._metrics.attempts[ended.record.outcome].inc()
+        self._metrics.attempt_duration.observe(ended.record.duration_ms / 1000)
+        if ended.record.outcome is AttemptOutcome.DELIVERED:
+            age_ms = now_ms - command.task.event.timestamp_ms
+            self._metrics.delivery_latency.observe(max(age_ms, 0) / 1000)
+        with self._spool.batch():
+            following = self._backlog.attempted(command, ended.outcome, ended.record, now_ms)
+        self.carry_out(following)
+        self.step()
+
+    def acked(self, acked: Sequence[Acked]) -> None:
+        """What was written is in Kafka: go on from there."""
+        now_ms = self._clock.wall_ms()
+        commands: list[Command] = []
+        with self._spool.batch():
+            for write, offset in acked:
+                commands += self._answer(write, offset, now_ms)
+        self.carry_out(commands)
+        self.step()
+
+    def _answer(self, write: Write, offset: int, now_ms: int) -> list[Command]:
+        match write:
+            case WriteTicket():
+                place = TicketPlace(write.tier.text, offset)
+                return self._backlog.ticket_acked(write.waiting, write.standing, place)
+            case WriteLetter():
+                self._metrics.dead_letters.inc()
+                return self._backlog.letter_acked(write.waiting, now_ms)
+            case WriteTombstone():
+                return self._backlog.tombstone_acked(write.waiting)
+            case WriteRelease():
+                self._backlog.release_acked(write.owed)
+                return []
+            case WriteAttempt() | WriteStatus():
+                return []
+
+    def _landed(self, lane: LaneId) -> None:
+        landing = self._landings.pop(lane, None)
+        if landing is not None and not landing.done():
+            landing.set_result(None)

@@ -1,0 +1,102 @@
+"""What the decisions want written, as Kafka records. Pure."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple, assert_never
+
+from hooklane.retrier.commands import (
+    WriteAttempt,
+    WriteLetter,
+    WriteRelease,
+    WriteStatus,
+    WriteTicket,
+    WriteTombstone,
+)
+from hooklane.schemas import topics
+from hooklane.schemas.book_status import status_record
+from hooklane.schemas.codec import ATTEMPTS, DEAD_LETTERS, LANES, TICKETS
+from hooklane.schemas.lane import LaneId, lane_partition
+from hooklane.schemas.letter import fitting
+from hooklane.schemas.records import LaneRecord, RetryTicket
+from hooklane.schemas.topics import TopicNames
+
+Write = WriteAttempt | WriteLetter | WriteRelease | WriteStatus | WriteTicket | WriteTombstone
+
+
+class Record(NamedTuple):
+    """One record to produce. A value of None is a tombstone."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where records go: topic names, N, and the size that a dead letter may have (bytes)."""
+
+    names: TopicNames
+    partitions: int
+    max_letter_bytes: int
+
+
+def record_of(write: Write, layout: Layout, at_ms: int) -> Record:
+    """The record that says it; `at_ms`: milliseconds since the epoch."""
+    names = layout.names
+    match write:
+        case WriteTombstone(waiting):
+            key = topics.task_key(waiting.lane, waiting.sequence)
+            return Record(names.backlog, waiting.partition, key, None)
+        case WriteTicket():
+            return _ticket(write, layout)
+        case WriteLetter(_, letter):
+            value = DEAD_LETTERS.encode(fitting(letter, layout.max_letter_bytes))
+            return _by_lane(names.dead_letters, letter.lane, value, layout)
+        case WriteRelease():
+            return _release(write, layout, at_ms)
+        case WriteAttempt(record):
+            return _by_lane(names.attempts, record.lane, ATTEMPTS.encode(record), layout)
+        case WriteStatus():
+            at = datetime.fromtimestamp(write.at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+            key, value = status_record(write.subscription, write.offset, write.reason, at)
+            return Record(names.subscriptions, 0, key, value)
+        case _:
+            assert_never(write)
+
+
+def _ticket(write: WriteTicket, layout: Layout) -> Record:
+    waiting, standing = write.waiting, write.standing
+    ticket = RetryTicket(
+        lane=waiting.lane,
+        sequence=waiting.sequence,
+        subscription=waiting.subscription,
+        attempts=standing.attempts,
+        nudge=standing.nudge,
+        due_ms=standing.due_ms,
+        halted=standing.halted,
+    )
+    topic = layout.names.retry(write.tier)
+    return Record(topic, waiting.partition, waiting.lane.encode(), TICKETS.encode(ticket))
+
+
+def _release(write: WriteRelease, layout: Layout, at_ms: int) -> Record:
+    owed = write.owed
+    record = LaneRecord(
+        sequence=owed.sequence,
+        group=owed.group,
+        topic=owed.topic,
+        topic_id=owed.topic_id,
+        partition=owed.event_partition,
+        subscription=owed.subscription,
+        uid=owed.uid,
+        key=owed.key,
+        at_ms=at_ms,
+    )
+    partition = owed.event_partition % layout.partitions
+    key = topics.released_key(owed.lane)
+    return Record(layout.names.lanes, partition, key, LANES.encode(record))
+
+
+def _by_lane(topic: str, lane: LaneId, value: bytes, layout: Layout) -> Record:
+    return Record(topic, lane_partition(lane, layout.partitions), lane.encode(), value)
