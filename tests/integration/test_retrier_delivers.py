@@ -1,11 +1,9 @@
 """The retrier as users run it: what failed comes again, in order, through the tiers."""
 
 import json
-import time
 
 import pytest
 
-from hooklane.schemas.records import DeadLetterReason
 from tests.support.site import Site
 from tests.support.webhook_sink import Answer, Hit, WebhookSink
 
@@ -21,7 +19,9 @@ def numbers(hits: list[Hit]) -> list[int]:
     return [json.loads(hit.body)["n"] for hit in hits]
 
 
-def test_what_failed_comes_again_and_its_lane_behind_it(sink: WebhookSink, fast: Site, spool: str) -> None:
+def test_what_failed_comes_again_and_its_lane_behind_it(
+    sink: WebhookSink, fast: Site, spool: str
+) -> None:
     """Rules 8 and 9: the failed delivery first, then the lane's later events; then live again."""
     failing = True
     sink.answer = lambda hit: Answer(500 if failing and hit.key == "poisoned" else 200)

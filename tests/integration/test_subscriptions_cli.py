@@ -120,10 +120,10 @@ def test_diff_exits_as_kubectl_s(hooklane: Commands, tmp_path: Path) -> None:
 def test_pause_resume_and_disable_rewrite_the_state(hooklane: Commands, tmp_path: Path) -> None:
     """Each writes the document with its state, once; an unknown id is told."""
     hooklane("apply", "-f", put(tmp_path, ONE))
-    assert hooklane("pause", "billing") == "billing configured\n"
+    assert hooklane("pause", "billing") == "billing paused\n"
     assert hooklane("pause", "billing") == "billing unchanged\n"
-    assert hooklane("disable", "billing") == "billing configured\n"
-    assert hooklane("resume", "billing") == "billing configured\n"
+    assert hooklane("disable", "billing") == "billing disabled\n"
+    assert hooklane("resume", "billing") == "billing resumed\n"
     states = [json.loads(record.value or b"").get("state") for record in hooklane.records()]
     assert states == [None, "paused", "disabled", "active"]
     hooklane("pause", "billing", "nobody", exits=2)
@@ -176,7 +176,7 @@ def test_list_shows_bad_ones_and_those_a_410_disabled(
     assert (record["document"], record["bad"]["offset"]) == (None, 2)
     hooklane("show", "nobody", exits=2)
 
-    assert hooklane("resume", "billing") == "billing configured\n"
+    assert hooklane("resume", "billing") == "billing resumed\n"
     rows = {row["id"]: row for row in hooklane.listed()}
     assert rows["billing"]["disabled"] is None
     assert hooklane("delete", "broken", "--yes") == "broken deleted\n"

@@ -25,8 +25,9 @@ class MemorySpool:
 
     def frozen(self) -> Hashable:
         """Equal for spools that will answer alike whatever comes."""
+        parts: tuple[Mapping[Any, Any], ...]
         parts = (self._tasks, self._strays, self._owed, self._checkpoints)
-        return (*map(_sorted_items, parts), self._mark)
+        return (*(_sorted_items(part) for part in parts), self._mark)
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -51,6 +52,11 @@ class MemorySpool:
 
     def first(self, lane: LaneId) -> Waiting | None:
         return self._heads().get(lane)
+
+    def after(self, lane: LaneId, sequence: int) -> Waiting | None:
+        above = (at for of, at in self._tasks if of == lane and at > sequence)
+        found = min(above, default=None)
+        return None if found is None else self._tasks[lane, found]
 
     def stand(
         self, lane: LaneId, sequence: int, standing: Standing, ticket: TicketPlace | None
@@ -111,10 +117,12 @@ class MemorySpool:
         places = (*of_tasks, *of_strays)
         return min((at.offset for at in places if at is not None and at.tier == tier), default=None)
 
-    def owe(self, release: OwedRelease) -> None:
+    def owe(self, release: OwedRelease) -> OwedRelease:
         earlier = self._owed.get(release.lane)
-        if earlier is None or earlier.sequence <= release.sequence:
-            self._owed[release.lane] = release
+        if earlier is not None and earlier.sequence > release.sequence:
+            return earlier
+        self._owed[release.lane] = release
+        return release
 
     def paid(self, lane: LaneId, sequence: int) -> None:
         owed = self._owed.get(lane)

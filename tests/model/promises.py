@@ -1,0 +1,138 @@
+"""What must hold, word by word.
+
+*Order.* An attempt of sequence t starts only when every s < t of its lane is resolved. Resolved
+means: an attempt of s was accepted and its owner heard so, or s is in the dead letters for good
+(committed, or acknowledged). It stays so, whatever dies afterwards: the truth is remembered here
+and not by the owners.
+
+*Repeats.* What was delivered, and its owner heard so, is attempted again only after a crash or a
+lost acknowledgement. Of what the receiver accepts from the lane, each acceptance is at most one
+step above the one before it, dead letters left out: so a repeat that goes back comes up again
+one by one. Attempts whose owner died are not counted: they may arrive at any time, which
+`hooklane-sequence` lets the receiver see.
+
+*Newest last.* When everything is over, the last acceptance of each lane is its newest.
+
+*Attempt counts survive.* An attempt's number is above that of every failed attempt whose ticket
+its owner has got an acknowledgement for or could read when it was restored.
+
+*Durability.* In every state: what lies below the committed offset is delivered, or in the dead
+letters, or in the backlog without a tombstone; and nothing else gets a tombstone.
+
+*No dead end.* From every state that can be reached, a run without any further crash or failure
+leads to the good end: everything delivered or in the dead letters, every offset committed, the
+backlog empty, and every lane open, for the fan-out that runs and for one that would be restored.
+"""
+
+from tests.model.cast import Cast
+from tests.model.scene import Scene
+from tests.model.world import Cleaner, Compaction, World, is_stable
+
+
+class Promises:
+    def __init__(self, scene: Scene, cast: Cast, cleaner: Cleaner) -> None:
+        deliveries = scene.catalogue.deliveries
+        self._bounds = scene.bounds
+        self._scene = scene
+        self._cast = cast
+        self._cleaner = cleaner
+        self._all = (1 << len(deliveries)) - 1
+        lanes = list(dict.fromkeys(lane for lane, _ in deliveries))
+        self.lanes = len(lanes)
+        self._lane = [lanes.index(lane) for lane, _ in deliveries]
+        self._sequence = [sequence for _, sequence in deliveries]
+        self._below = [
+            sum(
+                1 << other
+                for other, (lane, sequence) in enumerate(deliveries)
+                if lane == of and sequence < at
+            )
+            for of, at in deliveries
+        ]
+        self._below_offset = [
+            sum(1 << one for one, (_, sequence) in enumerate(deliveries) if sequence < offset)
+            for offset in range(len(scene.events) + 1)
+        ]
+
+    def started(self, world: World, delivery: int, attempt: int) -> str | None:
+        """What an attempt that starts now breaks."""
+        name = self._scene.catalogue.lane_name(delivery)
+        resolved = world.known | world.lettered
+        if self._below[delivery] & ~resolved:
+            return f"order: {name} is attempted before an earlier one of its lane is resolved"
+        if resolved >> delivery & 1 and not self._may_repeat(world):
+            return f"repeats: {name} is attempted again, and nothing has died"
+        if attempt <= world.floors[delivery]:
+            return f"attempt counts: {name} starts attempt {attempt} once more"
+        return None
+
+    def accepted(self, world: World, delivery: int) -> tuple[World, str | None]:
+        """The receiver accepts it; its owner is alive."""
+        lane, sequence = self._lane[delivery], self._sequence[delivery]
+        before = world.last[lane]
+        world = world._replace(
+            last=_with(world.last, lane, sequence),
+            top=_with(world.top, lane, max(sequence, world.top[lane])),
+        )
+        for other, at in enumerate(self._sequence):
+            between = self._lane[other] == lane and before < at < sequence
+            if between and not world.lettered >> other & 1:
+                return world, f"repeats: the receiver accepts {sequence} right after {before}"
+        return world, None
+
+    def broken(self, world: World) -> str | None:
+        """What this state breaks."""
+        resolved = world.known | world.lettered
+        unresolved = self._cleaner.unresolved(world.backlog)
+        lost = self._below_offset[world.committed] & ~resolved & ~unresolved
+        if lost:
+            return f"durability: {self._names(lost)} is settled, but nowhere"
+        if self.is_good_end(world) and world.last != world.top:
+            newest = [at for at in range(self.lanes) if world.top[at] > world.last[at] >= 0]
+            if newest:
+                return "newest last: an older one was accepted after the newest"
+        return None
+
+    def is_good_end(self, world: World) -> bool:
+        """Whether everything is done."""
+        return (
+            (world.known | world.lettered) == self._all
+            and world.committed == len(self._scene.events)
+            and not self._cleaner.unresolved(world.backlog)
+            and world.transaction is None
+            and self._is_open(world)
+        )
+
+    def _is_open(self, world: World) -> bool:
+        if world.fanout < 0 or self._cast.view(world.fanout).blocked:
+            return False
+        return is_stable(world.lanes) and not any(
+            self._blocked_after(world.lanes, how) for how in Compaction
+        )
+
+    def _blocked_after(self, lanes: tuple[int, ...], how: Compaction) -> bool:
+        levels: dict[bytes, dict[bytes, int]] = {}
+        for number in self._cleaner.compacted(lanes, how):
+            about = self._scene.catalogue.about(number)
+            kind, _, lane = about.key.partition(b":")
+            level = levels.setdefault(lane, {})
+            highest = max(about.number, level.get(kind, -1))
+            level[kind] = -1 if about.tombstone else highest
+        return any(
+            level.get(b"released", -1) < level.get(b"blocked", -1) for level in levels.values()
+        )
+
+    def _may_repeat(self, world: World) -> bool:
+        bounds = self._bounds
+        return (
+            world.fanout_crashes < bounds.fanout_crashes
+            or world.retrier_crashes < bounds.retrier_crashes
+        )
+
+    def _names(self, mask: int) -> str:
+        names = [self._scene.catalogue.lane_name(one) for one in range(len(self._sequence))]
+        return ", ".join(name for at, name in enumerate(names) if mask >> at & 1)
+
+
+def _with(values: tuple[int, ...], at: int, value: int) -> tuple[int, ...]:
+    return (*values[:at], value, *values[at + 1 :])
