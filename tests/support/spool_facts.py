@@ -19,7 +19,7 @@ def standing(due_ms: int = AT_ONCE, *, attempts: int = 0, halted: bool = False) 
 
 def waiting(name: str, sequence: int, due_ms: int = AT_ONCE, **more: Any) -> Waiting:
     """A task of the lane `name`; `more`: fields of Waiting, or `halted`."""
-    facts = {
+    facts: dict[str, Any] = {
         "partition": 0,
         "subscription": "billing",
         "timestamp_ms": 1_000 + sequence,
