@@ -5,7 +5,8 @@
 #   make test PYTEST_ARGS="-k lanes -x"
 #   make check                   format, lint, types, import directions
 #   make demo                    the whole of Hooklane on this machine
-#   make bench                   measures it
+#   make bench                   measures it; see bench/README.md
+#   make bench BENCH_ARGS="--only latency"
 #   make pins                    writes requirements/ anew, with the newest versions
 #
 # PYTHON chooses the interpreter (3.11 to 3.13).
@@ -41,7 +42,7 @@ demo: wheel .venv/demo/.made
 
 bench: kafka wheel .venv/bench/.made
 	@.venv/bench/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
-	.venv/bench/bin/python bench/run.py $(BENCH_ARGS)
+	.venv/bench/bin/python -m bench.run $(BENCH_ARGS)
 
 pins: python
 	$(PYTHON) requirements/pins.py requirements
@@ -60,7 +61,8 @@ python:
 
 .venv/build/.made: requirements/build.txt
 .venv/demo/.made: requirements/services.txt
-.venv/test/.made .venv/bench/.made: requirements/test.txt requirements/services.txt requirements/build.txt
+.venv/test/.made: requirements/test.txt requirements/services.txt requirements/build.txt
+.venv/bench/.made: requirements/bench.txt requirements/test.txt requirements/services.txt requirements/build.txt
 .venv/check/.made: requirements/check.txt requirements/test.txt requirements/services.txt requirements/build.txt
 
 # The first of the files above brings the others by its `-r` lines.

@@ -102,6 +102,16 @@ class Shell:
                 return line
             assert line != "", "\n".join(["bash has ended:", *self.seen])
 
+    def wait_for_row(self, pattern: str) -> None:
+        """Until the receiver has printed such a line, now or before."""
+        if not any(re.search(pattern, line) for line in self.seen):
+            self.wait_for(lambda line: re.search(pattern, line) is not None)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """What the receiver has printed: status, sequence, attempt, order, body; all verified."""
+        row = r"^\S+ \S+Z +(\d+)  msg_\w+ +(\d+) +(\d+)  yes +(\w+) +order.paid  c-42  - +(.*)$"
+        return [found.groups() for line in self.seen if (found := re.match(row, line))]
+
     def end(self) -> int:
         """No more commands; bash's exit code."""
         assert self._bash.stdin is not None
@@ -138,7 +148,8 @@ def shell(kafka: Kafka, prefix: str, tmp_path: Path) -> Iterator[Shell]:
         "PATH": f"{tools}:{home}:{os.environ['PATH']}",
         "HOOKLANE_TOPICS__PREFIX": prefix,
         "HOOKLANE_FANOUT__GROUP_ID": f"{prefix}-fanout",
-        "HOOKLANE_HTTP__PORT": "0",
+        "HOOKLANE_RETRIER__GROUP_ID": f"{prefix}-retrier",
+        "HOOKLANE_HTTP__HOST": "127.0.0.1",
     }
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -147,35 +158,40 @@ def shell(kafka: Kafka, prefix: str, tmp_path: Path) -> Iterator[Shell]:
 
 
 def test_the_first_run(shell: Shell, kafka: Kafka, prefix: str, tmp_path: Path) -> None:
-    """From nothing to a verified webhook, then by both ways to publish, then to a clean end."""
-    [port] = free_ports(1)
+    """From nothing to webhooks that are verified, retried and in order; and to a clean end."""
+    port, fanout_port, retrier_port = free_ports(3)
+    places = {
+        "localhost:9092": kafka.bootstrap_servers,
+        "8090": str(port),
+        "HTTP__PORT=8080": f"HTTP__PORT={fanout_port}",
+        "HTTP__PORT=8081": f"HTTP__PORT={retrier_port}",
+        "orders.events": f"{prefix}.orders.events",
+    }
 
     def here(text: str) -> str:
-        return (
-            text.replace("localhost:9092", kafka.bootstrap_servers)
-            .replace("8090", str(port))
-            .replace("orders.events", f"{prefix}.orders.events")
-        )
+        for written, real in places.items():
+            text = text.replace(written, real)
+        return text
 
     setting, topics, services, publishing, ending = map(here, blocks("A first run", "sh"))
     [document] = map(here, blocks("A first run", "yaml"))
     (tmp_path / "folder" / "subscriptions.yaml").write_text(document)
     for one in (setting, topics, services, publishing):
         shell.run(one)
-    if not any('{"amount": 120}' in line for line in shell.seen):
-        shell.wait_for(lambda line: '{"amount": 120}' in line)
-    [arrived] = [line for line in shell.seen if '{"amount": 120}' in line]
-    assert re.search(r" 204 +msg_\w+ +0 +1 +yes +next +order.paid +c-42 ", arrived)
+    shell.wait_for_row('204 .* 2 +1 +yes +next +order.paid +c-42 .*{"amount": 130}')
+    assert shell.rows() == [
+        ("503", "0", "1", "next", '{"amount": 120}'),
+        ("204", "0", "2", "retry", '{"amount": 120}'),
+        ("204", "2", "1", "next", '{"amount": 130}'),
+    ]
 
     for program in map(here, blocks("Publish from a service", "python")):
         subprocess.run([sys.executable, "-c", program], check=True, timeout=_DEADLINE_S)
-    for amount in ('"amount": 250', '"amount":310'):
-        verified = shell.wait_for(lambda line, amount=amount: amount in line)  # type: ignore[misc]
-        assert re.search(r" 204 .* yes +next +order.paid +c-42 ", verified)
+    shell.wait_for_row('204 .* yes +next +order.paid +c-42 .*{"amount":310}')
+    assert [row[-1] for row in shell.rows()[3:]] == ['{"amount": 250}', '{"amount":310}']
 
     shell.run(ending)
-    assert not any('"amount": 20}' in line for line in shell.seen)
-    assert any(line.startswith("3 requests, 3 accepted.") for line in shell.seen)
+    assert any(line.startswith("5 requests, 4 accepted, 1 failed on") for line in shell.seen)
     assert shell.end() == 0
 
 

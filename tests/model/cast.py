@@ -6,11 +6,16 @@ exploration of all interleavings is left with small tuples.
 """
 
 import copy
-from collections.abc import Hashable
+import copyreg
+from collections.abc import Callable, Hashable
+from hashlib import blake2b
 from typing import Any, Protocol
 
 from tests.model.freeze import Freezer
 from tests.model.scene import Scene
+
+# A lane's namer holds digests, which know how to copy themselves but do not tell `copy` so.
+copyreg.pickle(blake2b, lambda digest: (digest.copy, ()))
 
 
 class Actor(Protocol):
@@ -38,6 +43,13 @@ class Cast:
             self._actors.append(actor)
             self._views.append(actor.view())
         return number
+
+    def made(self, kind: str, make: Callable[[], Actor], *facts: Hashable) -> int:
+        """A new owner that is made of these facts and nothing else."""
+        found = self._acts.get((kind, *facts))
+        if found is None:
+            found = self._acts[kind, *facts] = (self.enter(make()), None)
+        return found[0]
 
     def view(self, number: int) -> Any:
         return self._views[number]

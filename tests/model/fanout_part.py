@@ -55,7 +55,7 @@ class FanOut:
         self._scene = scene
         self._partition = scene.parts.partition(PLACE, GROUP, inherited, restored.lanes)
         lanes: dict[Any, LaneTable] = {PLACE: self._partition.lanes}
-        self._gate = LaneGate(scene.book, lanes, _never, 8)
+        self._gate = LaneGate(scene.book, lanes, never, 8)
         self._schedule = scene.parts.schedule(self._gate, 8, 1.0)
         self._running: list[Delivery] = []
         self._failed: dict[Delivery, Redirect] = {}
@@ -77,7 +77,7 @@ class FanOut:
             self._partition.pass_over(offset)
             return ()
         event = self._scene.events[offset]
-        for delivery in self._partition.admit(event, self._scene.entries.values(), 0.0):
+        for delivery in self._partition.admit(event, self._scene.wanting(event), 0.0):
             self._schedule.add(delivery)
         return self._step_if_open()
 
@@ -168,7 +168,7 @@ async def _restore(lines: Sequence[LaneLine]) -> Restored:
     return await restoring
 
 
-def _never(url: str) -> bool:
+def never(url: str) -> bool:
     return False
 
 

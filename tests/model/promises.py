@@ -11,10 +11,14 @@ step above the one before it, dead letters left out: so a repeat that goes back 
 one by one. Attempts whose owner died are not counted: they may arrive at any time, which
 `hooklane-sequence` lets the receiver see.
 
-*Newest last.* When everything is over, the last acceptance of each lane is its newest.
+*Newest last.* When everything is over, the last acceptance of each lane is its newest one. (But
+for what ended in the dead letters: a repeat of it may have failed for good.)
 
 *Attempt counts survive.* An attempt's number is above that of every failed attempt whose ticket
 its owner has got an acknowledgement for or could read when it was restored.
+
+*Settled stays settled.* The fan-out attempts nothing that a committed transaction calls settled:
+what lies below its offset, and what its ledger names.
 
 *Durability.* In every state: what lies below the committed offset is delivered, or in the dead
 letters, or in the backlog without a tombstone; and nothing else gets a tombstone.
@@ -24,6 +28,9 @@ leads to the good end: everything delivered or in the dead letters, every offset
 backlog empty, and every lane open, for the fan-out that runs and for one that would be restored.
 """
 
+from functools import cache
+
+from hooklane.schemas.codec import LEDGERS
 from tests.model.cast import Cast
 from tests.model.scene import Scene
 from tests.model.world import Cleaner, Compaction, World, is_stable
@@ -36,6 +43,7 @@ class Promises:
         self._scene = scene
         self._cast = cast
         self._cleaner = cleaner
+        self._named_by_ledger = cache(self._settled_by)
         self._all = (1 << len(deliveries)) - 1
         lanes = list(dict.fromkeys(lane for lane, _ in deliveries))
         self.lanes = len(lanes)
@@ -66,6 +74,14 @@ class Promises:
             return f"attempt counts: {name} starts attempt {attempt} once more"
         return None
 
+    def started_by_fanout(self, world: World, delivery: int) -> str | None:
+        """What an attempt of the fan-out that starts now breaks besides."""
+        settled = self._below_offset[world.committed] | self._named_by_ledger(world.lanes)
+        if not settled >> delivery & 1:
+            return None
+        name = self._scene.catalogue.lane_name(delivery)
+        return f"settled: {name} is attempted, but a committed transaction calls it settled"
+
     def accepted(self, world: World, delivery: int) -> tuple[World, str | None]:
         """The receiver accepts it; its owner is alive."""
         lane, sequence = self._lane[delivery], self._sequence[delivery]
@@ -87,10 +103,8 @@ class Promises:
         lost = self._below_offset[world.committed] & ~resolved & ~unresolved
         if lost:
             return f"durability: {self._names(lost)} is settled, but nowhere"
-        if self.is_good_end(world) and world.last != world.top:
-            newest = [at for at in range(self.lanes) if world.top[at] > world.last[at] >= 0]
-            if newest:
-                return "newest last: an older one was accepted after the newest"
+        if self.is_good_end(world) and self._overtaken(world):
+            return "newest last: an older one was accepted after the newest"
         return None
 
     def is_good_end(self, world: World) -> bool:
@@ -101,6 +115,12 @@ class Promises:
             and not self._cleaner.unresolved(world.backlog)
             and world.transaction is None
             and self._is_open(world)
+        )
+
+    def _overtaken(self, world: World) -> bool:
+        return any(
+            world.last[lane] < sequence <= world.top[lane] and not world.lettered >> at & 1
+            for at, (lane, sequence) in enumerate(zip(self._lane, self._sequence, strict=True))
         )
 
     def _is_open(self, world: World) -> bool:
@@ -121,6 +141,23 @@ class Promises:
         return any(
             level.get(b"released", -1) < level.get(b"blocked", -1) for level in levels.values()
         )
+
+    def _settled_by(self, lanes: tuple[int, ...]) -> int:
+        """A mask of the deliveries that the newest ledger in the log names."""
+        catalogue = self._scene.catalogue
+        ledgers = [one for one in lanes if catalogue.about(one).text == "ledger"]
+        _, value = catalogue.record(ledgers[-1]) if ledgers else (b"", None)
+        if value is None:
+            return 0
+        ledger, mask = LEDGERS.decode(value), 0
+        for at, sequence in enumerate(self._sequence):
+            whole = any(span.first <= sequence <= span.last for span in ledger.settled)
+            digest = self._scene.subscriber(at)
+            named = any(
+                one.offset == sequence and digest in one.subscribers for one in ledger.partial
+            )
+            mask |= (whole or named) << at
+        return mask
 
     def _may_repeat(self, world: World) -> bool:
         bounds = self._bounds

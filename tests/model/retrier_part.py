@@ -5,7 +5,7 @@ the producer stands in `_outbox`, by log, until the broker has it.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from hooklane.delivery.outcome import Outcome
 from hooklane.retrier.blocked_lanes import _apply
@@ -25,7 +25,7 @@ from hooklane.retrier.standing import TicketPlace
 from hooklane.retrier.written import Write, record_of
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import LaneRecord
-from tests.model.fanout_part import Starts, _never, attempt_record
+from tests.model.fanout_part import Starts, attempt_record, never
 from tests.model.scene import LATER_MS, NOW_MS, Log, Scene
 from tests.support.memory_spool import MemorySpool
 
@@ -45,6 +45,8 @@ class RetrierView(NamedTuple):
     running: tuple[int, ...]
     outbox: tuple[tuple[int, ...], ...]
     """The records that the broker has not got yet, by log."""
+    refused: tuple[int, ...]
+    """How many records of each log wait to be written again."""
     first_open_ticket: int | None
 
 
@@ -56,11 +58,12 @@ class Retrier:
 
     def _begin_anew(self) -> None:
         scene = self._scene
-        gate = TaskGate(scene.book, _never, 8)
+        gate = TaskGate(scene.book, never, 8)
         self._backlog = scene.parts.backlog(self._spool, gate, scene.resolver, 8)
         self._intake = scene.parts.intake(self._spool, self._backlog)
         self._running: list[Attempt] = []
         self._outbox: dict[Log, list[Write]] = {log: [] for log in Log}
+        self._refused: dict[Log, list[Write]] = {log: [] for log in Log}
         self._is_open = False
 
     def view(self) -> RetrierView:
@@ -68,6 +71,7 @@ class Retrier:
             self._is_open,
             tuple(self._number(one.task.lane, one.task.sequence) for one in self._running),
             tuple(tuple(map(self._record, self._outbox[log])) for log in Log),
+            tuple(len(self._refused[log]) for log in Log),
             self._spool.first_open_ticket(_PARTITION, self._scene.tier.text),
         )
 
@@ -96,6 +100,12 @@ class Retrier:
         self._is_open = True
         return self._carry_out(self._backlog.open(_PARTITION))
 
+    def read_all(self, backlog: tuple[int, ...]) -> Starts:
+        """Read into the spool, and die before anything is done about it."""
+        for number in backlog:
+            self._read(number)
+        return self.crash()
+
     def read(self, number: int) -> Starts:
         """One more record of the backlog."""
         return self._read(number)
@@ -113,9 +123,7 @@ class Retrier:
     def ended(self, number: int, outcome: Outcome, now_ms: int) -> Starts:
         """The attempt of this delivery ended; the next one may be due at `now_ms` or not."""
         attempt = next(
-            one
-            for one in self._running
-            if self._number(one.task.lane, one.task.sequence) == number
+            one for one in self._running if self._number(one.task.lane, one.task.sequence) == number
         )
         self._running.remove(attempt)
         record = attempt_record(attempt.task, attempt.number, outcome)
@@ -123,26 +131,34 @@ class Retrier:
 
     def acked(self, log: Log, offset: int) -> Starts:
         """The broker has the first record of this log's outbox."""
-        write = self._outbox[log].pop(0)
+        return self._carry_out(self._answer(self._outbox[log].pop(0), offset))
+
+    def refused(self, log: Log) -> Starts:
+        """The broker refused the first record of this log's outbox."""
+        self._refused[log].append(self._outbox[log].pop(0))
+        return ()
+
+    def again(self, log: Log) -> Starts:
+        """A refused record is written again, after all that was given meanwhile (write)."""
+        self._outbox[log].append(self._refused[log].pop(0))
+        return ()
+
+    def _answer(self, write: Write, offset: int) -> list[Command]:
         match write:
             case WriteTicket():
                 place = TicketPlace(write.tier.text, offset)
-                commands = self._backlog.ticket_acked(write.waiting, write.standing, place)
+                return self._backlog.ticket_acked(write.waiting, write.standing, place)
             case WriteLetter():
-                commands = self._backlog.letter_acked(write.waiting, NOW_MS)
+                return self._backlog.letter_acked(write.waiting, NOW_MS)
             case WriteTombstone():
-                commands = self._backlog.tombstone_acked(write.waiting)
+                return self._backlog.tombstone_acked(write.waiting)
             case WriteRelease():
                 self._backlog.release_acked(write.owed)
-                commands = []
+                return []
             case WriteAttempt() | WriteStatus():
-                raise AssertionError
-        return self._carry_out(commands)
-
-    def refused(self, log: Log) -> Starts:
-        """The broker refused the first record of this log's outbox: it is written again."""
-        self._outbox[log].append(self._outbox[log].pop(0))
-        return ()
+                return []
+            case never:
+                assert_never(never)
 
     def _read(self, number: int) -> Starts:
         key, value = self._scene.catalogue.record(number)

@@ -21,7 +21,7 @@ from hooklane.retrier.resolve import Resolver
 from hooklane.schemas.book import Entry
 from hooklane.schemas.codec import DEAD_LETTERS, LANES, TICKETS
 from hooklane.schemas.event import Event
-from hooklane.schemas.lane import LaneId, LaneNamer
+from hooklane.schemas.lane import LaneId, LaneNamer, subscriber_digest
 from hooklane.schemas.subscription import validate
 from hooklane.schemas.subscription_values import ServicePolicy
 from hooklane.schemas.topics import Delay, LaneKey, TopicNames, split_lane_key, split_task_key
@@ -34,15 +34,27 @@ LATER_MS = 1_000_000
 """A clock by which everything is due."""
 
 
+class Late(Enum):
+    """What a retrier had given to its producer when it died, and when the broker writes it."""
+
+    BEFORE_RESTORE = "before-restore"
+    """All of it, some of it, or nothing, but before the next retrier has restored."""
+    RELEASES = "releases"
+    """Releases at any later time; the rest is lost."""
+    ALL = "all"
+    """At any later time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much may happen in one run.
 
-    `keys`: the key of each event, one letter an event. `failures`: attempts that end badly, in
+    `keys`: the key of each event, one letter an event. One subscription wants all events; with two
+    `subscriptions`, the second wants only the first event. `failures`: attempts that end badly, in
     all, `refusals` attempts after which the delivery is given up at once. `retries`: entries of
-    the schedule. `fenced`: whether the fan-out's fence may be closed for a while. `late`: whether
-    records of a retrier that died may reach the broker later than the next one's. `reordered`:
-    how many records the broker refuses, so that the retrier writes them again after others.
+    the schedule. `fenced`: whether the fan-out's fence may be closed for a while. `rewrites`: how
+    many records of the retrier the broker refuses, so that they are written again after others.
+    `aborts`: transactions that are aborted for certain.
     """
 
     keys: str = "aaa"
@@ -54,8 +66,8 @@ class Bounds:
     retrier_crashes: int = 1
     aborts: int = 0
     fenced: bool = False
-    late: bool = False
-    reordered: int = 0
+    late: Late = Late.BEFORE_RESTORE
+    rewrites: int = 0
     redirects_at_once: int = 100
 
 
@@ -64,6 +76,8 @@ class Visibility(Enum):
 
     TRANSACTION = "transaction"
     ONE_BY_ONE = "one by one"
+    """In any order that keeps the order of each log."""
+    OFFSET_LAST = "one by one, then the offset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,9 @@ class Parts:
     fanout_restores_to_high_watermark: bool = True
     retrier_restores_to_high_watermark: bool = True
     reads_blocked_lanes: bool = True
+    saves_before_blocked_lanes: bool = True
+    """A retrier without its spool saves how far it has read while it is still asking for the
+    blocked lanes. Its next start then takes the spool for a whole one."""
 
 
 class Log(Enum):
@@ -138,8 +155,17 @@ class Scene:
         return [
             (LaneNamer(GROUP, entry.id, entry.uid, "T", 0).lane(event.key), event.offset)
             for event in self.events
-            for entry in self.entries.values()
+            for entry in self.wanting(event)
         ]
+
+    def subscriber(self, delivery: int) -> bytes:
+        """Its subscription's digest in a ledger."""
+        entries = [entry for event in self.events for entry in self.wanting(event)]
+        return subscriber_digest(entries[delivery].id, entries[delivery].uid)
+
+    def wanting(self, event: Event) -> list[Entry]:
+        """The subscriptions that match the event."""
+        return [one for one in self.entries.values() if one.id == "s" or event.offset == 0]
 
 
 @dataclass(slots=True)

@@ -17,8 +17,6 @@ Numbers = tuple[int, ...]
 class Phase(Enum):
     """How far a transaction is."""
 
-    OPEN = "open"
-    """Written, its producer alive."""
     LEFT_OPEN = "left open"
     """Its producer is gone; the coordinator will abort it."""
     DECIDED = "decided"
@@ -78,7 +76,7 @@ class World(NamedTuple):
     fanout_crashes: int
     retrier_crashes: int
     aborts: int
-    reordered: int
+    rewrites: int
 
 
 def stable(log: Numbers) -> int:
@@ -133,20 +131,19 @@ class Cleaner:
     def _tidy(self, log: Numbers, behind: int) -> tuple[Numbers, int]:
         """The log with everything below `behind` in the shortest form, and how long that is.
 
-        Nobody will read those records one by one: only from the start to an end beyond them. Such
-        a reader ends alike whichever way the records of different keys are interleaved, and
-        whether or not one is repeated at once. Of lanes records it takes, by key, the highest
-        since the last tombstone, or after compaction the last.
+        Nobody will read those records one by one any more: only from the start to an end beyond
+        them. Such a reader ends alike whether or not a record is there twice, and of lane records
+        it takes, by key, the highest since the last tombstone, or after compaction the last.
         """
         by_key: dict[bytes, list[int]] = {}
+        front: list[int] = []
         for number in log[:behind]:
             of_key = by_key.setdefault(self._about(number).key, [])
             if not of_key or of_key[-1] != number:
                 of_key.append(number)
-        front: list[int] = []
-        for key in sorted(by_key):
-            is_lanes = self._about(by_key[key][0]).log is Log.LANES
-            front += self._tidy_lane(by_key[key]) if is_lanes else by_key[key]
+                front.append(number)
+        if front and self._about(front[0]).log is Log.LANES:
+            front = [number for key in sorted(by_key) for number in self._tidy_lane(by_key[key])]
         return (*front, *log[behind:]), len(front)
 
     def _tidy_lane(self, numbers: list[int]) -> Iterable[int]:

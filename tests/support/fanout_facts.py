@@ -1,6 +1,23 @@
-"""Facts for tests of the fan-out's decisions: events, deliveries, documents in force."""
+"""Facts for tests of the fan-out: events, deliveries, documents, and who stands for the outside."""
 
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from hooklane.delivery import attempt
+from hooklane.delivery.circuit import Circuits
+from hooklane.delivery.exchange import Running
+from hooklane.delivery.outcome import Outcome
 from hooklane.fanout.delivery import Delivery, Place
+from hooklane.fanout.lanes import LaneTable
+from hooklane.fanout.ledger import LedgerState
+from hooklane.fanout.owned import OwnedPartitions
+from hooklane.fanout.partition import EventPartition
+from hooklane.fanout.process import Process, Readiness
+from hooklane.fanout.rules import Rules
+from hooklane.fanout.settle import Settler
+from hooklane.runtime.fence import Fence
+from hooklane.runtime.metrics import Metrics, Service
 from hooklane.schemas.book import Entry
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId
@@ -84,3 +101,133 @@ def attempt_record(
         next_ms=None,
         trace_id=None,
     )
+
+
+class HandClock:
+    """Stands still until the test moves it. `now`: monotonic seconds, `wall`: milliseconds."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.wall = 2_000_000
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall_ms(self) -> int:
+        return self.wall
+
+
+class Progress:
+    """How far the assigned partitions are, as they say it themselves."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, list[tuple[str, int]]]] = []
+
+    def assigned(self, partitions: Sequence[tuple[str, int]]) -> None:
+        self.said.append(("assigned", list(partitions)))
+
+    def restored(self, partition: tuple[str, int]) -> None:
+        self.said.append(("restored", [partition]))
+
+    def revoked(self, partitions: Sequence[tuple[str, int]]) -> None:
+        self.said.append(("revoked", list(partitions)))
+
+
+SESSION_S = 9.0
+"""So that the fence closes three seconds after a poll."""
+
+
+def process(clock: HandClock | None = None, readiness: Readiness | None = None) -> Process:
+    """A process that owns nothing yet, whose last poll is of this moment."""
+    clock = clock or HandClock()
+    return Process(
+        group="g",
+        owned=OwnedPartitions(),
+        fence=Fence(SESSION_S, 0.5, clock.now),
+        clock=clock,
+        metrics=Metrics(Service.FANOUT),
+        readiness=readiness or Progress(),
+        circuits=Circuits(),
+    )
+
+
+def counted(metrics: Metrics, name: str, **labels: str) -> float:
+    """What a metric says now."""
+    value = metrics.registry.get_sample_value(f"hooklane_{name}", labels)
+    assert value is not None, f"there is no metric {name} {labels}"
+    return value
+
+
+def partition(number: int = 0, offset: int = 0, topic: str = "orders") -> EventPartition:
+    """An event partition that begins at `offset`; its topic id is the one of `event`."""
+    return EventPartition(Place(topic, "T", number), "g", LedgerState(offset), LaneTable())
+
+
+def rules(max_task_bytes: int = 1 << 20, max_letter_bytes: int = 1 << 20) -> Rules:
+    return Rules(Settler("g", TIERS), POLICY, max_task_bytes, max_letter_bytes)
+
+
+class Book:
+    """The subscriptions in force; every event matches all of them."""
+
+    def __init__(self, *entries: Entry) -> None:
+        self.entries = {one.id: one for one in entries}
+
+    def entry(self, subscription: str) -> Entry | None:
+        return self.entries.get(subscription)
+
+    def match(self, event: Event) -> list[Entry]:
+        return list(self.entries.values())
+
+
+ACCEPTED = Outcome(AttemptOutcome.DELIVERED, "accepted", "the receiver answered 200 OK", 200)
+BROKEN = Outcome(AttemptOutcome.FAILED, "status", "the receiver answered 500", 500)
+BLOCKED = Outcome(AttemptOutcome.REFUSED, "blocked-address", "10.0.0.1 is private")
+GONE = Outcome(AttemptOutcome.REFUSED, "gone", "the receiver answered 410 Gone", 410, gone=True)
+
+
+class Begun:
+    """An attempt that the test ends."""
+
+    def __init__(self, delivery: attempt.Delivery, done: Callable[[attempt.Attempted], None]):
+        self.delivery = delivery
+        self.cancelled = False
+        self._done = done
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def end(self, outcome: Outcome) -> None:
+        of = delivery(self.delivery.sequence, self.delivery.lane, self.delivery.subscription.id)
+        record = attempt_record(of, outcome.kind, self.delivery.attempt)
+        self._done(attempt.Attempted(outcome, replace(record, detail=outcome.detail)))
+
+
+class Attempts:
+    """Records which attempts were started."""
+
+    def __init__(self) -> None:
+        self.begun: list[Begun] = []
+
+    def start(
+        self, delivery: attempt.Delivery, done: Callable[[attempt.Attempted], None]
+    ) -> Running:
+        self.begun.append(Begun(delivery, done))
+        return self.begun[-1]
+
+    @property
+    def sequences(self) -> list[int]:
+        return [one.delivery.sequence for one in self.begun]
+
+
+async def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait for a condition of the event loop's own, at most that long."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - what changes it is not ours to tell us
+            await asyncio.sleep(0.002)
+
+
+async def settled_loop() -> None:
+    """Let everything run that can run without waiting for anything."""
+    for _ in range(20):
+        await asyncio.sleep(0)

@@ -70,7 +70,7 @@ def test_what_is_not_there_is_said_so(spool: Spool) -> None:
 
 
 def test_a_sequence_beyond_64_bits_is_not_there(spool: Spool) -> None:
-    """A backlog key may spell a number that no offset can be: it meets nothing and stops nothing."""
+    """A backlog key may spell a number that no offset can be; it meets nothing, stops nothing."""
     spool.add(waiting("a", 1))
     huge = 9_999_999_999_999_999_999
     assert (spool.get(lane("a"), huge), spool.after(lane("a"), huge)) == (None, None)
@@ -173,6 +173,14 @@ def test_a_stray_that_is_read_again_is_one_stray_that_came_now(spool: Spool) -> 
     spool.add_stray(stray("a", 1, 5))
     spool.drop_strays(0, mark)
     assert spool.take_strays(lane("a"), 1) == [stray("a", 1, 5)]
+
+
+def test_a_stray_that_is_read_again_is_taken_once(spool: Spool) -> None:
+    """One ticket read twice, once it seems for another task, is what the later reading says."""
+    for name in ("a", "b", "b"):
+        spool.add_stray(stray(name, 1, 5))
+    assert spool.take_strays(lane("a"), 1) == []
+    assert spool.take_strays(lane("b"), 1) == [stray("b", 1, 5)]
 
 
 def test_strays_before_a_mark_are_dropped(spool: Spool) -> None:

@@ -3,6 +3,7 @@
 import copy
 import shutil
 import tempfile
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -115,19 +116,19 @@ class Twins(RuleBasedStateMachine):
     @rule(operations=st.lists(_operations, max_size=6))
     def batch(self, operations: list[tuple[str, tuple[Any, ...]]]) -> None:
         with self.file.batch(), self.memory.batch():
-            for operation in operations:
-                assert _perform(self.file, operation) == _perform(self.memory, operation)
+            self.batch_content(operations)
 
     @rule(operations=st.lists(_operations, max_size=6))
     def broken_batch(self, operations: list[tuple[str, tuple[Any, ...]]]) -> None:
         before = self.memory.frozen()
-        try:
-            with self.file.batch(), self.memory.batch():
-                for operation in operations:
-                    assert _perform(self.file, operation) == _perform(self.memory, operation)
-                raise _StopError
-        except _StopError:
-            assert self.memory.frozen() == before
+        with suppress(_StopError), self.file.batch(), self.memory.batch():
+            self.batch_content(operations)
+            raise _StopError
+        assert self.memory.frozen() == before
+
+    def batch_content(self, operations: list[tuple[str, tuple[Any, ...]]]) -> None:
+        for operation in operations:
+            assert _perform(self.file, operation) == _perform(self.memory, operation)
 
     @rule()
     def reopen(self) -> None:

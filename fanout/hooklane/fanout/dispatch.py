@@ -133,6 +133,7 @@ class Dispatcher:
         self._settle(partition, delivery, ended)
         self._landed(delivery)
         self.step()
+        self._metrics.attempts_in_flight.set(self._schedule.in_flight)
 
     def _settle(self, partition: EventPartition, delivery: Delivery, ended: Ended) -> None:
         if ended.disabling is not None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
+import structlog
 from confluent_kafka import KafkaException
 
 from hooklane.fanout.commit import Write
@@ -25,7 +26,10 @@ from hooklane.runtime.kafka_admin import KafkaAdmin
 from hooklane.runtime.kafka_clients import open_consumer, open_producer
 from hooklane.schemas.lane import LaneId
 
+log = structlog.get_logger(__name__)
+
 _REVOKE_EXTRA_S = 1.0
+_REOPEN_S = 0.5
 
 
 class KafkaSide:
@@ -61,6 +65,15 @@ class KafkaSide:
                 f"Transactions cannot be begun ({error.args[0].str().rstrip('.')}): check the "
                 "brokers, and the rights on the transactional id."
             ) from error
+
+    async def reopen(self) -> None:
+        """The same, however long Kafka does not answer."""
+        while True:
+            try:
+                return await self.open()
+            except BrokerError as error:
+                log.warning("transaction.not_reopened", reason=str(error))
+                await asyncio.sleep(_REOPEN_S)
 
     def source(self, topics: Sequence[str], grace_s: float) -> Callable[[Owner], GroupPoll]:
         """The poll thread of these event topics, for its owner to be."""

@@ -83,6 +83,7 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
             topics=side.topics,
             attempts=Attempter(engine, Secrets(settings.secrets, secrets), clock, Service.FANOUT),
             write=side.write,
+            reopen=side.reopen,
         )
         rules = Rules(
             Settler(process.group, settings.retry.tiers),

@@ -1,7 +1,7 @@
 """The fan-out: the rooms wired together, and nothing else."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +61,8 @@ class Outside:
     topics: EventTopics
     attempts: Attempts
     write: Write
+    reopen: Callable[[], Awaitable[None]]
+    """Ends whatever transaction was left open, however long that takes."""
 
 
 class FanOut:
@@ -79,6 +81,8 @@ class FanOut:
         self._stopping = False
         self._ticks: asyncio.Task[None] | None = None
         self._commits: asyncio.Task[None] | None = None
+        self._reopening: asyncio.Task[None] | None = None
+        self._reopen = outside.reopen
         self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         gate = LaneGate(subscribed, process.owned.lanes, process.refused, limits.share)
         schedule = Schedule(gate, limits.max_in_flight, limits.patience_s)
@@ -120,7 +124,7 @@ class FanOut:
         self._source.pause([_name(partition) for partition in self._process.owned])
         await self._dispatcher.drain(places, self._limits.shutdown_grace_s)
         await self._source.stop()
-        for task in (self._ticks, self._commits):
+        for task in (self._ticks, self._commits, self._reopening):
             if task is not None:
                 task.cancel()
 
@@ -203,8 +207,20 @@ class FanOut:
             self._ownership.jumped(_name(partition), expected)
 
     def _drop_all(self) -> None:
-        """Begin anew from what is committed: nothing else is certain any more."""
+        """Begin anew from what is committed: nothing else is certain any more.
+
+        A transaction that was left open is ended first: while it is open, nobody is told what is
+        committed.
+        """
         self._ownership.lost([_name(partition) for partition in self._process.owned])
+        if self._reopening is None:
+            self._reopening = asyncio.create_task(self._reopen_and_rejoin())
+
+    async def _reopen_and_rejoin(self) -> None:
+        try:
+            await self._reopen()
+        finally:
+            self._reopening = None
         self._source.rejoin()
 
     async def _tick(self) -> None:

@@ -35,6 +35,7 @@ class CommandModule:
 
 
 COMMANDS = (
+    CommandModule("demo", "hooklane.ops.demo", "Show the whole of Hooklane on this machine."),
     CommandModule("topics", "hooklane.ops.topics", "Create and check Hooklane's topics."),
     CommandModule(
         "subscriptions", "hooklane.ops.subscriptions", "Who gets which events: apply, diff, list."
@@ -44,6 +45,9 @@ COMMANDS = (
     CommandModule("listen", "hooklane.ops.listen", "Receive webhooks here, verify, print them."),
     CommandModule("fanout", "hooklane.ops.fanout", "Run the fan-out: match events, deliver them."),
     CommandModule("retrier", "hooklane.ops.retrier", "Run the retrier: deliver what waits."),
+    CommandModule("lanes", "hooklane.ops.lanes", "Whose deliveries wait, why; retry, skip."),
+    CommandModule("dead-letters", "hooklane.ops.dead_letters", "What was given up, and why."),
+    CommandModule("attempts", "hooklane.ops.attempts", "Every HTTP try, and how it ended."),
     CommandModule("config", "hooklane.ops.config", "Show the settings."),
 )
 

@@ -26,6 +26,7 @@ from hooklane.ops.subscriptions_plan import (
     diff_text,
     plan_apply,
     plan_state,
+    state_word,
     validated,
     yaml_text,
 )
@@ -87,7 +88,10 @@ def validate(context: typer.Context, filename: FilesOption) -> None:
 )
 def apply(context: typer.Context, filename: FilesOption) -> None:
     topic = ConfigTopic(settings_of(context))
-    _write(topic, _planned(context, topic, filename))
+    steps = _planned(context, topic, filename)
+    _write(topic, steps)
+    for step in steps:
+        _say(f"{step.wanted.id} {step.action}")
 
 
 @app.command(
@@ -225,15 +229,16 @@ def _set_state(context: typer.Context, ids: Sequence[str], state: State) -> None
     missing = [one for one in ids if book.entry(one) is None]
     if missing:
         raise _unknown(missing)
-    _write(topic, plan_state(_entries(book, ids), state))
+    steps = plan_state(_entries(book, ids), state)
+    _write(topic, steps)
+    for step in steps:
+        _say(f"{step.wanted.id} {state_word(step)}")
 
 
 def _write(topic: ConfigTopic, steps: Sequence[Step]) -> None:
     records = [step.wanted.record() for step in changed(steps)]
     if records:
         topic.write(records)
-    for step in steps:
-        _say(f"{step.wanted.id} {step.action}")
 
 
 def _entries(book: SubscriptionBook, ids: Sequence[str]) -> list[Entry]:

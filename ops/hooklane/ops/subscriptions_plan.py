@@ -122,6 +122,21 @@ def plan_state(entries: Iterable[Entry], state: State) -> list[Step]:
     return steps
 
 
+def state_word(step: Step) -> str:
+    """What `pause`, `resume` and `disable` print, as kubectl's `rollout pause` does."""
+    if step.action is Action.UNCHANGED:
+        return step.action.value
+    match step.wanted.state:
+        case State.ACTIVE:
+            return "resumed"
+        case State.PAUSED:
+            return "paused"
+        case State.DISABLED:
+            return "disabled"
+        case _:
+            assert_never(step.wanted.state)
+
+
 def changed(steps: Iterable[Step]) -> list[Step]:
     """Those that need a record."""
     return [step for step in steps if step.action is not Action.UNCHANGED]

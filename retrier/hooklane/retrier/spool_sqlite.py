@@ -16,20 +16,21 @@ from hooklane.retrier.standing import Standing, TicketPlace
 from hooklane.schemas.lane import LaneId
 
 _WAITING: Final = """
-    SELECT partition, lane, sequence, subscription, timestamp_ms, attempts, nudge, due_ms, halted,
-        tier, ticket_offset, seal, value
+    SELECT lane, sequence, partition, subscription, timestamp_ms, attempts, nudge, due_ms, halted,
+        tier, ticket_offset, seal, value, value_seal
     FROM task LEFT JOIN record USING (id)
 """
 _GET: Final = _WAITING + "WHERE lane = ? AND sequence = ?"
 _FIRST: Final = _WAITING + "WHERE lane = ? ORDER BY sequence LIMIT 1"
 _AFTER: Final = _WAITING + "WHERE lane = ? AND sequence > ? ORDER BY sequence LIMIT 1"
 _ADD: Final = """
-    INSERT INTO task (lane, sequence, head, partition, subscription, timestamp_ms, attempts, nudge,
-        due_ms, halted, tier, ticket_offset)
-    VALUES (?1, ?2, NOT EXISTS (SELECT 1 FROM task WHERE lane = ?1 AND sequence < ?2),
-        ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+    INSERT INTO task (head, lane, sequence, partition, subscription, timestamp_ms, attempts, nudge,
+        due_ms, halted, tier, ticket_offset, seal)
+    VALUES (NOT EXISTS (SELECT 1 FROM task WHERE lane = ?1 AND sequence < ?2),
+        ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
     ON CONFLICT DO NOTHING
 """
+_ADD_RECORD: Final = "INSERT INTO record (id, value, value_seal) VALUES (?, ?, ?)"
 # The second in its lane, if any: what was the head until a task came in before it.
 _UNSEAT: Final = """
     UPDATE task SET head = 0 WHERE head = 1 AND id = (
@@ -40,10 +41,14 @@ _SEAT: Final = """
     WHERE id = (SELECT id FROM task WHERE lane = ? ORDER BY sequence LIMIT 1)
 """
 _STAND: Final = """
-    UPDATE task SET attempts = ?, nudge = ?, due_ms = ?, halted = ?, tier = ?, ticket_offset = ?
+    UPDATE task SET attempts = ?, nudge = ?, due_ms = ?, halted = ?, tier = ?, ticket_offset = ?,
+        seal = ?
     WHERE id = ?
 """
-_FIND: Final = "SELECT id, head, subscription FROM task WHERE lane = ? AND sequence = ?"
+_FIND: Final = """
+    SELECT id, head, lane, sequence, partition, subscription, timestamp_ms
+    FROM task WHERE lane = ? AND sequence = ?
+"""
 _DUE: Final = """
     SELECT lane FROM task
     WHERE head = 1 AND subscription = ? AND halted = 0 AND due_ms <= ?
@@ -92,7 +97,12 @@ def open_spool(folder: Path, instance: str) -> Spool:
     Raises:
         SpoolError: the folder cannot be used, or another process has the spool.
     """
-    return SqliteSpool(SpoolFile(folder, instance))
+    file = SpoolFile(folder, instance)
+    try:
+        return SqliteSpool(file)
+    except BaseException:
+        file.close()
+        raise
 
 
 class SqliteSpool:
@@ -117,16 +127,14 @@ class SqliteSpool:
 
     def add(self, task: Waiting) -> bool:
         lane = bytes.fromhex(task.lane)
-        facts = (task.partition, task.subscription, task.timestamp_ms)
-        values = (lane, task.sequence, *facts, *_standing(task.standing), *_place(task.ticket))
+        facts = (lane, task.sequence, task.partition, task.subscription, task.timestamp_ms)
+        values = (*facts, *_standing(task.standing), *_place(task.ticket))
         with self._file.step():
-            added = self._file.change(_ADD, values)
+            added = self._file.change(_ADD, (*values, _seal(values)))
             if not added.rowcount:
                 return False
-            self._file.change(
-                "INSERT INTO record (id, seal, value) VALUES (?, ?, ?)",
-                (added.lastrowid, zlib.crc32(task.record), task.record),
-            )
+            record = (added.lastrowid, task.record, zlib.crc32(task.record))
+            self._file.change(_ADD_RECORD, record)
             self._file.change(_UNSEAT, (lane, task.sequence))
         self._tasks += 1
         self._due_times.changed(task.subscription)
@@ -138,7 +146,7 @@ class SqliteSpool:
             found = self._file.rows(_FIND, (digest, sequence))
             if not found:
                 return False
-            [(row, head, subscription)] = found
+            row, head, _, _, _, subscription, _ = found[0]
             self._file.change("DELETE FROM task WHERE id = ?", (row,))
             self._file.change("DELETE FROM record WHERE id = ?", (row,))
             if head:
@@ -159,9 +167,10 @@ class SqliteSpool:
     def stand(
         self, lane: LaneId, sequence: int, standing: Standing, ticket: TicketPlace | None
     ) -> None:
-        for row, _, subscription in self._file.rows(_FIND, (bytes.fromhex(lane), sequence)):
-            self._file.change(_STAND, (*_standing(standing), *_place(ticket), row))
-            self._due_times.changed(subscription)
+        for row, _, *facts in self._file.rows(_FIND, (bytes.fromhex(lane), sequence)):
+            values = (*_standing(standing), *_place(ticket))
+            self._file.change(_STAND, (*values, _seal((*facts, *values)), row))
+            self._due_times.changed(facts[3])
 
     def due(self, subscription: str, now_ms: int, limit: int) -> list[LaneId]:
         return _lanes(self._file.rows(_DUE, (subscription, now_ms, limit)))
@@ -249,19 +258,34 @@ class SqliteSpool:
     def _one(self, found: list[Row]) -> Waiting | None:
         if not found:
             return None
-        partition, lane, sequence, subscription, timestamp_ms, *rest = found[0]
-        attempts, nudge, due_ms, halted, tier, offset, seal, record = rest
-        if not isinstance(record, bytes) or zlib.crc32(record) != seal:
-            raise self._file.broken("a record's bytes have changed")
-        standing = Standing(attempts, nudge, due_ms, bool(halted))
-        ticket = None if tier is None else TicketPlace(tier, offset)
+        *values, seal, record, record_seal = found[0]
+        if _seal(tuple(values)) != seal:
+            raise self._file.broken("a task has changed")
+        if not isinstance(record, bytes) or zlib.crc32(record) != record_seal:
+            raise self._file.broken("a task's record has changed")
+        lane, sequence, partition, subscription, timestamp_ms, *standing, tier, offset = values
         return Waiting(
-            partition, _lane(lane), sequence, subscription, timestamp_ms, standing, record, ticket
+            partition,
+            _lane(lane),
+            sequence,
+            subscription,
+            timestamp_ms,
+            _standing_of(*standing),
+            record,
+            None if tier is None else TicketPlace(tier, offset),
         )
 
 
+def _seal(values: Row) -> int:
+    return zlib.crc32(repr(values).encode())
+
+
 def _standing(standing: Standing) -> Row:
-    return (standing.attempts, standing.nudge, standing.due_ms, standing.halted)
+    return (standing.attempts, standing.nudge, standing.due_ms, int(standing.halted))
+
+
+def _standing_of(attempts: int, nudge: int, due_ms: int, halted: int) -> Standing:
+    return Standing(attempts, nudge, due_ms, bool(halted))
 
 
 def _place(ticket: TicketPlace | None) -> Row:
@@ -282,6 +306,6 @@ def _owed(row: Row) -> OwedRelease:
 
 
 def _stray(row: Row) -> StrayTicket:
-    partition, lane, sequence, attempts, nudge, due_ms, halted, tier, offset = row
-    standing = Standing(attempts, nudge, due_ms, bool(halted))
-    return StrayTicket(partition, _lane(lane), sequence, standing, TicketPlace(tier, offset))
+    partition, lane, sequence, *standing, tier, offset = row
+    place = TicketPlace(tier, offset)
+    return StrayTicket(partition, _lane(lane), sequence, _standing_of(*standing), place)

@@ -22,9 +22,9 @@ _WAL_PAGES: Final = 4_000
 """When what is in the log goes into the database: 16 MiB, so that a page that changes often is
 written once for many changes."""
 
+# The lock file keeps others out; SQLite then needs no shared memory and no lock a transaction.
+_ALONE: Final = "PRAGMA locking_mode = EXCLUSIVE"
 _PRAGMAS: Final = (
-    # The lock file keeps others out; SQLite then needs no shared memory and no lock a transaction.
-    "PRAGMA locking_mode = EXCLUSIVE",
     "PRAGMA journal_mode = WAL",
     # Never wait for the disk: the thread that asks is the one that delivers. `SpoolLock.trusts`.
     "PRAGMA synchronous = OFF",
@@ -40,7 +40,13 @@ _SURROUNDINGS: Final = frozenset(
 )
 """Errors at opening that say nothing against the file."""
 _BROKEN: Final = frozenset(
-    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, None}
+    {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_ERROR,
+        None,
+    }
 )
 """Errors that a sound file does not give; None: a text that is not UTF-8."""
 
@@ -77,14 +83,14 @@ class SpoolFile:
             return self._run(statement, values).fetchall()
         except OverflowError:
             return []
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._failed(error) from error
 
     def change(self, statement: str, values: Row = ()) -> sqlite3.Cursor:
         """Insert, update or delete; the cursor tells `rowcount` and `lastrowid`."""
         try:
             return self._run(statement, values)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._failed(error) from error
 
     @contextmanager
@@ -154,39 +160,33 @@ class SpoolFile:
         """The file that is there, or a new one; None if what is there is of no use."""
         if not self.path.exists():
             return self._begun()
+        connection: sqlite3.Connection | None = None
         try:
             connection = _connect(self.path)
-        except sqlite3.Error as error:
-            return self._judge(error)
-        try:
             if self._is_sound(connection):
-                return connection
+                _set_up(connection)
+                sound, connection = connection, None
+                return sound
         except sqlite3.Error as error:
-            connection.close()
-            return self._judge(error)
-        except BaseException:
-            connection.close()
-            raise
-        connection.close()
+            if _code(error) in _SURROUNDINGS:
+                raise
+        except UnicodeDecodeError:  # an error message that quotes a broken name
+            pass
+        finally:
+            if connection is not None:
+                connection.close()
         return None
-
-    @staticmethod
-    def _judge(error: sqlite3.Error) -> None:
-        if _code(error) in _SURROUNDINGS:
-            raise error
 
     def _is_sound(self, connection: sqlite3.Connection) -> bool:
         [(application,)] = connection.execute("PRAGMA application_id")
-        if application != APPLICATION_ID:
-            # Not ours to delete, if it is somebody's; a file without tables is nobody's.
-            if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
-                return False
+        [(version,)] = connection.execute("PRAGMA user_version")
+        made = {text for (text,) in connection.execute("SELECT sql FROM sqlite_master")}
+        if made and made.isdisjoint(SCHEMA) and application != APPLICATION_ID:
             raise SpoolError(
                 f"{self.path} is a database of another program: move it away, "
                 "or let HOOKLANE_RETRIER__SPOOL_DIR name another folder"
             )
-        [(version,)] = connection.execute("PRAGMA user_version")
-        if version != VERSION:
+        if (application, version) != (APPLICATION_ID, VERSION) or not made.issuperset(SCHEMA):
             return False
         # Not quick_check: it does not compare the tables with their indexes.
         return connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
@@ -195,6 +195,7 @@ class SpoolFile:
         os.close(os.open(self.path, os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = _connect(self.path)
         try:
+            _set_up(connection)
             connection.execute("BEGIN")
             for statement in SCHEMA:
                 connection.execute(statement)
@@ -220,14 +221,15 @@ class SpoolFile:
         with suppress(sqlite3.Error):
             self._connection.rollback()
 
-    def _failed(self, error: sqlite3.Error) -> SpoolError:
+    def _failed(self, error: sqlite3.Error | UnicodeDecodeError) -> SpoolError:
         """A batch in which something failed is gone, also if somebody keeps the error to himself:
         what comes after must not be kept alone."""
         if isinstance(error, sqlite3.ProgrammingError):
             raise error
         self._roll_back()
-        code = _code(error)
-        return self.broken(str(error)) if code in _BROKEN else self._unusable(error)
+        if isinstance(error, UnicodeDecodeError) or _code(error) in _BROKEN:
+            return self.broken(str(error))
+        return self._unusable(error)
 
     def _unusable(self, error: OSError | sqlite3.Error) -> SpoolError:
         why = error.strerror if isinstance(error, OSError) else str(error)
@@ -241,12 +243,17 @@ def _connect(path: Path) -> sqlite3.Connection:
     # Opened in any thread, since a large file is checked at length; used from one at a time.
     connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
-        for pragma in _PRAGMAS:
-            connection.execute(pragma)
+        connection.execute(_ALONE)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    """To be done to our own file only, since it changes the file."""
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
 
 
 def _code(error: sqlite3.Error) -> int | None:

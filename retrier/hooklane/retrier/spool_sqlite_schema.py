@@ -6,7 +6,8 @@ and in no other, so that what asks for lanes meets one entry a lane in `task_hea
 in which lanes are tried: due before halted, longest due first, the oldest event first among
 those that are due equally long (all that were never attempted are due since `AT_ONCE`).
 
-`record.seal` is the crc32 of the bytes, since no check of SQLite's looks into them.
+The seals are crc32 of what stands in the row, since no check of SQLite's looks into it: what was
+changed behind its back is then noticed before it is delivered.
 A stray's id is when it came: ids are never used again, so that a mark keeps its meaning.
 """
 
@@ -19,8 +20,7 @@ VERSION: Final = 1
 """Kept in `user_version`. A file of another version is thrown away: it is only a cache."""
 
 SCHEMA: Final = (
-    """
-    CREATE TABLE task (
+    """CREATE TABLE task (
         id INTEGER PRIMARY KEY,
         lane BLOB NOT NULL,
         sequence INTEGER NOT NULL,
@@ -33,25 +33,20 @@ SCHEMA: Final = (
         due_ms INTEGER NOT NULL,
         halted INTEGER NOT NULL,
         tier TEXT,
-        ticket_offset INTEGER
-    )
-    """,
+        ticket_offset INTEGER,
+        seal INTEGER NOT NULL
+    )""",
     "CREATE UNIQUE INDEX task_place ON task (lane, sequence)",
-    """
-    CREATE INDEX task_head ON task (subscription, halted, due_ms, timestamp_ms, lane)
-    WHERE head = 1
-    """,
+    """CREATE INDEX task_head ON task (subscription, halted, due_ms, timestamp_ms, lane)
+    WHERE head = 1""",
     "CREATE INDEX task_ticket ON task (partition, tier, ticket_offset)",
     "CREATE INDEX task_timestamp ON task (timestamp_ms)",
-    """
-    CREATE TABLE record (
+    """CREATE TABLE record (
         id INTEGER PRIMARY KEY,
-        seal INTEGER NOT NULL,
-        value BLOB NOT NULL
-    )
-    """,
-    """
-    CREATE TABLE stray (
+        value BLOB NOT NULL,
+        value_seal INTEGER NOT NULL
+    )""",
+    """CREATE TABLE stray (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         lane BLOB NOT NULL,
         sequence INTEGER NOT NULL,
@@ -62,12 +57,10 @@ SCHEMA: Final = (
         halted INTEGER NOT NULL,
         tier TEXT NOT NULL,
         ticket_offset INTEGER NOT NULL
-    )
-    """,
+    )""",
     "CREATE UNIQUE INDEX stray_ticket ON stray (partition, tier, ticket_offset)",
     "CREATE INDEX stray_task ON stray (lane, sequence)",
-    """
-    CREATE TABLE owed (
+    """CREATE TABLE owed (
         lane BLOB PRIMARY KEY,
         partition INTEGER NOT NULL,
         sequence INTEGER NOT NULL,
@@ -78,15 +71,13 @@ SCHEMA: Final = (
         subscription TEXT NOT NULL,
         uid TEXT NOT NULL,
         key BLOB
-    ) WITHOUT ROWID
-    """,
+    ) WITHOUT ROWID""",
     "CREATE INDEX owed_partition ON owed (partition, lane)",
-    """
-    CREATE TABLE checkpoint (
+    """CREATE TABLE checkpoint (
         partition INTEGER PRIMARY KEY,
         topic_id TEXT NOT NULL,
         read_offset INTEGER NOT NULL,
         saved_ms INTEGER NOT NULL
-    )
-    """,
+    )""",
 )
+"""Each text is kept by SQLite as it stands here; a file with other texts is thrown away too."""

@@ -141,6 +141,7 @@ class Workshop:
             following = self._backlog.attempted(command, ended.outcome, ended.record, now_ms)
         self.carry_out(following)
         self.step()
+        self._metrics.attempts_in_flight.set(len(self._running))
 
     def acked(self, acked: Sequence[Acked]) -> None:
         """What was written is in Kafka: go on from there."""

@@ -5,6 +5,7 @@ that librdkafka refuses.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,10 +16,39 @@ from confluent_kafka.admin import AdminClient
 from hooklane.runtime.kafka import Config
 from hooklane.runtime.kafka_properties import refused
 
+_KINDS = 1000
+
 LOGGER = logging.getLogger("hooklane.kafka")
 """What librdkafka says; a client hands it over in its `poll`. Silent where no log is set up: a
 command says in its own sentence what went wrong."""
 LOGGER.addHandler(logging.NullHandler())
+
+
+class Repeats(logging.Filter):
+    """Lets what librdkafka says again and again through once in a while.
+
+    Of a broker that is away each client speaks several times a second; one line each half minute,
+    by its kind and its client, says as much.
+    """
+
+    def __init__(self, every_s: float = 30.0, monotonic: Callable[[], float] = time.monotonic):
+        super().__init__()
+        self._every_s = every_s
+        self._monotonic = monotonic
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.getMessage().partition("]")[0]
+        now = self._monotonic()
+        if now - self._said.get(kind, -self._every_s) < self._every_s:
+            return False
+        if len(self._said) > _KINDS:
+            self._said.clear()
+        self._said[kind] = now
+        return True
+
+
+LOGGER.addFilter(Repeats())
 
 Heard = Callable[[KafkaError], None]
 """Called in the client's `poll` with errors from which librdkafka recovers by itself."""

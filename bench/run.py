@@ -1,0 +1,95 @@
+"""`python -m bench.run`: measures Hooklane on this machine against a real Kafka.
+
+Tables go to the standard output; with `--json` one JSON document instead. See README.md here for
+what is measured and how to read it.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.latency import measure_latency
+from bench.machine import Cores, choose_cores, on
+from bench.profile import ProfilerError, measure_stages
+from bench.sinks import NoCompilerError
+from bench.tables import Report
+from bench.throughput import Runs, measure_throughput
+from tests.kafka.broker import Kafka, SingleBroker
+from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
+
+_BENCHMARKS = ("latency", "throughput", "profile")
+
+
+def main() -> int:
+    told = _arguments()
+    # So that what was started is ended also when this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    wanted = [told.only] if told.only else list(_BENCHMARKS)
+    cores = choose_cores()
+    if cores is None:
+        print(
+            "There is one core only: nothing is pinned, figures mix all processes.", file=sys.stderr
+        )
+        return _run(wanted, told, None)
+    with on(cores.rest):
+        return _run(wanted, told, cores)
+
+
+def _run(wanted: list[str], told: argparse.Namespace, cores: Cores | None) -> int:
+    try:
+        broker = SingleBroker(ensure_jars(), Path(tempfile.mkdtemp(prefix="hooklane-bench-kafka-")))
+    except KafkaUnavailableError as error:
+        print(error, file=sys.stderr)
+        return 1
+    try:
+        kafka = broker.start()
+        found = {name: _measure(name, kafka, cores, told) for name in wanted}
+    except (KafkaUnavailableError, NoCompilerError, ProfilerError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        broker.close()
+    if told.json:
+        print(json.dumps({name: report.values for name, report in found.items()}, indent=2))
+    return 0
+
+
+def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namespace) -> Report:
+    print(f"Measuring {name} ...", file=sys.stderr)
+    runs = Runs(told.events, told.rounds, tuple(told.delay_ms))
+    match name:
+        case "latency":
+            report = measure_latency(kafka, told.latency_events)
+        case "throughput":
+            report = measure_throughput(kafka, cores, runs)
+        case _:
+            report = measure_stages(kafka, cores, told.events)
+    if not told.json:
+        for table in report.tables:
+            print(table.text())
+    return report
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description="Measures Hooklane here.")
+    parser.add_argument("--only", choices=_BENCHMARKS, help="one of them; default: all")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--latency-events", type=int, default=200, metavar="N")
+    parser.add_argument("--events", type=int, default=40_000, metavar="N", help="a round")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N")
+    parser.add_argument(
+        "--delay-ms",
+        type=int,
+        nargs="+",
+        default=[0, 20],
+        metavar="MS",
+        help="how long the receiver waits before it answers: one table each",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

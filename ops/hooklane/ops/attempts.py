@@ -1,0 +1,150 @@
+"""`hooklane attempts`: every HTTP try, and how it ended."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hooklane.ops.attempts_view import (
+    COLUMNS,
+    FIELDS,
+    AttemptPicker,
+    AttemptSelection,
+)
+from hooklane.ops.command import explain, settings_of, single_command
+from hooklane.ops.log_selection import (
+    KeyOption,
+    LimitOption,
+    Newest,
+    SinceOption,
+    SubscriptionOption,
+    UntilOption,
+    typed_keys,
+    window,
+)
+from hooklane.ops.output import OutputFormat, OutputOption, Row, follow_rows, notice, print_rows
+from hooklane.runtime.errors import UsageError
+from hooklane.schemas.records import AttemptOutcome
+
+if TYPE_CHECKING:
+    from hooklane.ops.log_reader import LogReader, Spans
+    from hooklane.runtime.kafka_admin import Partition
+
+app = single_command()
+
+_BEFORE_MS = 60_000
+_AFTER_MS = 15 * 60_000
+"""A record is written when its attempt has ended: up to the longest timeout after its start."""
+
+
+@app.command(
+    "attempts",
+    help=explain(
+        "List attempts, oldest first: when, for whom, how it ended.",
+        more="Without --since all that Kafka still has (7 days) is meant; of what is found the "
+        "newest --limit are shown. --follow shows what comes, and what --since asks "
+        "for before.\n\n"
+        f"JSON fields: {', '.join(FIELDS)}. Bytes that are no text are in the field with _base64.",
+        example="hooklane attempts --subscription billing-invoices --since 2h\n"
+        "hooklane attempts --event 4f1c --output json\n"
+        "hooklane attempts --outcome failed --follow",
+        exits={0: "done", 1: "failed", 2: "wrong usage or setting", 130: "ended by Ctrl-C"},
+    ),
+)
+def attempts(  # noqa: PLR0913, PLR0917 - a command's options
+    context: typer.Context,
+    subscription: SubscriptionOption = None,
+    key: KeyOption = None,
+    event: Annotated[
+        str | None,
+        typer.Option("--event", metavar="ID", help="Only this event's id, or webhook-id."),
+    ] = None,
+    outcome: Annotated[
+        AttemptOutcome | None, typer.Option("--outcome", help="Only those that ended so.")
+    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: LimitOption = 1000,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    if follow and until is not None:
+        raise UsageError("--follow has no end: leave out --until, or leave out --follow.")
+    times = window(since, until, datetime.now(UTC))
+    selection = AttemptSelection(times, subscription, typed_keys(key), event, outcome)
+    # librdkafka and the settings are slow to import: `--help` goes without them.
+    from hooklane.ops.log_reader import open_reader  # noqa: PLC0415
+
+    settings = settings_of(context)
+    with open_reader(settings) as reader:
+        partitions = reader.partitions(settings.topic_names.attempts)
+        if follow:
+            _follow(reader, partitions, selection, limit, output)
+            return
+        rows = _listed(reader, _spans(reader, partitions, selection), selection, limit)
+        print_rows(rows, COLUMNS, output)
+
+
+def _spans(
+    reader: "LogReader", partitions: "list[Partition]", selection: AttemptSelection
+) -> "Spans":
+    since_ms, until_ms = selection.window.since_ms, selection.window.until_ms
+    return reader.between(
+        partitions,
+        None if since_ms is None else since_ms - _BEFORE_MS,
+        None if until_ms is None else until_ms + _AFTER_MS,
+    )
+
+
+def _listed(
+    reader: "LogReader", spans: "Spans", selection: AttemptSelection, limit: int
+) -> list[Row]:
+    """The newest so many, oldest first; what cannot be read is among them, or told."""
+    picker = AttemptPicker(selection)
+    found = Newest[tuple[int, int], Row](limit)
+    read = _near_the_end(spans, selection, limit)
+    for line in reader.read(read):
+        picked = picker.pick(line.key, line.value, line.timestamp_ms)
+        if picked is not None:
+            found.add((line.partition, line.offset), *picked)
+    rows = found.oldest_first()
+    if found.left_out or read != spans:
+        notice(f"Only the newest {limit} are shown: --limit N shows more.")
+    if picker.unread:
+        notice(f"{picker.unread} records cannot be read by this version and may be meant too.")
+    return rows
+
+
+def _near_the_end(spans: "Spans", selection: AttemptSelection, limit: int) -> "Spans":
+    """Where everything is meant, the newest so many are the last ones of the partitions."""
+    from hooklane.ops.log_reader import newest  # noqa: PLC0415 - as above
+
+    all_to_the_end = selection.is_all and selection.window.until_ms is None
+    return newest(spans, limit) if all_to_the_end else spans
+
+
+def _follow(
+    reader: "LogReader",
+    partitions: "list[Partition]",
+    selection: AttemptSelection,
+    limit: int,
+    output: OutputFormat,
+) -> None:
+    show = follow_rows(COLUMNS, output)
+    if selection.window.since_ms is None:
+        ends: Mapping[Partition, int] = {
+            one: span.end for one, span in reader.whole(partitions).items()
+        }
+    else:
+        spans = _spans(reader, partitions, selection)
+        ends = {one: span.end for one, span in spans.items()}
+        for row in _listed(reader, spans, selection, limit):
+            show(row)
+    picker = AttemptPicker(selection)
+    for line in reader.follow(ends):
+        picked = picker.pick(line.key, line.value, line.timestamp_ms)
+        if picked is not None:
+            show(picked[1])

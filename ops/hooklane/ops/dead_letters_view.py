@@ -1,0 +1,228 @@
+"""Dead letters: their ids, which are meant, and how they are shown. Pure."""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hooklane.ops.attempts_view import attempt_row
+from hooklane.ops.log_selection import ALWAYS, Window, content, key_text, moment
+from hooklane.ops.output import Column, Row
+from hooklane.runtime.errors import UsageError
+from hooklane.schemas.codec import DEAD_LETTERS, CodecError
+from hooklane.schemas.event import Event
+from hooklane.schemas.records import DeadLetter, DeadLetterReason
+
+SHORT = 12
+"""How much of the lane a table shows in an id: any unique 8 digits name it."""
+
+COLUMNS = (
+    Column("id"),
+    Column("time"),
+    Column("subscription"),
+    Column("key"),
+    Column("event_type", "type"),
+    Column("event_id", "event id"),
+    Column("reason"),
+    Column("attempts", align="right"),
+    Column("detail"),
+)
+FIELDS = (
+    "id", "time", "lane", "sequence", "subscription", "run", "key", "event_id", "event_type",
+    "webhook_id", "reason", "detail", "attempts", "last_status", "last_attempt_at", "topic",
+    "partition", "offset", "event_time", "unreadable",
+)  # fmt: skip
+_ID = re.compile(r"([0-9a-f]{8,32})(?::(0|[1-9][0-9]{0,18}|\?))?")
+_UNKNOWN = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class LetterId:
+    """`<lane>:<sequence>`, or the beginning of one: 8 digits of the lane or more.
+
+    A delivery has the same id however often it was given up. `sequence` None is any; `?` is one
+    of a record that this version cannot read.
+    """
+
+    lane: str
+    sequence: str | None = None
+
+    @classmethod
+    def parse(cls, given: str) -> "LetterId":
+        """As it was typed.
+
+        Raises:
+            UsageError: it is no id.
+        """
+        found = _ID.fullmatch(given.lower())
+        if found is None:
+            raise UsageError(
+                f"{given!r} is no dead letter's id: give <lane>:<sequence> as `hooklane "
+                "dead-letters list` shows it, or the lane's first 8 digits or more."
+            )
+        return cls(found[1], found[2])
+
+    @property
+    def is_whole_lane(self) -> bool:
+        return len(self.lane) == 32
+
+    def names(self, letter: str) -> bool:
+        """Whether it is the letter of this whole id."""
+        lane, _, sequence = letter.rpartition(":")
+        return lane.startswith(self.lane) and self.sequence in {None, sequence}
+
+
+def letter_id(letter: DeadLetter) -> str:
+    return f"{letter.lane}:{letter.sequence}"
+
+
+def unread_id(key: bytes | None) -> str:
+    """The id of a record that cannot be read, from its key."""
+    return f"{key_text(key) or ''}:{_UNKNOWN}"
+
+
+@dataclass(frozen=True, slots=True)
+class LetterSelection:
+    """Which dead letters are meant; None is any."""
+
+    window: Window = ALWAYS
+    subscription: str | None = None
+    keys: frozenset[bytes] | None = None
+    reason: DeadLetterReason | None = None
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing but the time is asked for."""
+        return self.subscription is None and self.keys is None and self.reason is None
+
+    def may_hold(self, value: bytes) -> bool:
+        """Whether a record's bytes can be one that is meant: Avro has text as it is."""
+        texts = (self.subscription, self.reason)
+        return all(one is None or one.encode() in value for one in texts) and (
+            self.keys is None or any(one in value for one in self.keys)
+        )
+
+    def holds(self, letter: DeadLetter) -> bool:
+        return (
+            self.window.holds(letter.at_ms)
+            and self.subscription in {None, letter.subscription}
+            and (self.keys is None or letter.key in self.keys)
+            and self.reason in {None, letter.reason}
+        )
+
+
+class LetterPicker:
+    """Takes the letters that are meant. `unread` counts records that cannot be read and may be."""
+
+    def __init__(self, selection: LetterSelection) -> None:
+        self._selection = selection
+        self.unread = 0
+
+    def pick(self, key: bytes | None, value: bytes | None, at_ms: int) -> tuple[int, Row] | None:
+        """The time and the row of a record, if it is meant. `at_ms`: the record's timestamp."""
+        if value is None or not self._selection.may_hold(value):
+            return None
+        try:
+            letter = DEAD_LETTERS.decode(value)
+        except CodecError as error:
+            return self._unread(key, at_ms, str(error))
+        if not self._selection.holds(letter):
+            return None
+        return letter.at_ms, letter_row(letter)
+
+    def _unread(self, key: bytes | None, at_ms: int, why: str) -> tuple[int, Row] | None:
+        if not self._selection.window.holds(at_ms):
+            return None
+        if not self._selection.is_all:
+            self.unread += 1
+            return None
+        return at_ms, unread_row(key, at_ms, why)
+
+
+def letter_row(letter: DeadLetter) -> Row:
+    """A letter without its payload."""
+    attributes: Mapping[str, str] = {} if letter.event is None else letter.event.attributes
+    last = letter.last_attempt
+    return {
+        "id": letter_id(letter),
+        "time": moment(letter.at_ms),
+        "lane": letter.lane,
+        "sequence": letter.sequence,
+        "subscription": letter.subscription,
+        "run": letter.run or None,
+        "key": key_text(letter.key),
+        "event_id": attributes.get("id"),
+        "event_type": attributes.get("type"),
+        "webhook_id": letter.webhook_id,
+        "reason": letter.reason.value,
+        "detail": letter.detail,
+        "attempts": letter.attempts,
+        "last_status": None if last is None else last.status,
+        "last_attempt_at": None if last is None else moment(last.started_ms),
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "event_time": moment(letter.timestamp_ms),
+        "unreadable": None,
+    }
+
+
+def unread_row(key: bytes | None, at_ms: int, why: str) -> Row:
+    """A record that cannot be read: its time, its lane, and why."""
+    return {
+        **dict.fromkeys(FIELDS),
+        "id": unread_id(key),
+        "time": moment(at_ms),
+        "lane": key_text(key),
+        "detail": why,
+        "unreadable": why,
+    }
+
+
+def table_row(row: Row) -> Row:
+    """The same with as much of the lane's id as a person needs."""
+    lane, _, sequence = str(row["id"]).rpartition(":")
+    return {**row, "id": f"{lane[:SHORT]}:{sequence}"}
+
+
+def shown_letter(key: bytes | None, value: bytes, at_ms: int) -> Row:
+    """Everything of one letter, with its last attempt and its payload."""
+    try:
+        letter = DEAD_LETTERS.decode(value)
+    except CodecError as error:
+        raw = base64.b64encode(value).decode()
+        return {**unread_row(key, at_ms, str(error)), "record_base64": raw}
+    last = letter.last_attempt
+    return {
+        **letter_row(letter),
+        "uid": letter.uid,
+        "topic_id": letter.topic_id,
+        "group": letter.group,
+        "last_attempt": None if last is None else attempt_row(last),
+        **_event(letter.event),
+        **content("value", letter.value),
+        "headers": [
+            {"name": one.name, **content("value", one.value)} for one in letter.headers
+        ],
+    }  # fmt: skip
+
+
+def _event(event: Event | None) -> Row:
+    """The payload; of a record that was no event there is only its value."""
+    return {
+        "attributes": None if event is None else dict(event.attributes),
+        "content_type": None if event is None else event.content_type,
+        **content("payload", None if event is None else event.data),
+    }
+
+
+def flat(row: Row, above: str = "") -> Row:
+    """A row for a table: what is in a nested one under the names of both; nothing that is null
+    inside of it."""
+    found: dict[str, object] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{above}{name} ")
+        elif value is not None or not above:
+            found[above + name] = value
+    return found

@@ -1,0 +1,157 @@
+"""The broker that is inside librdkafka: enough of Kafka for a demonstration, and no more.
+
+It is made for librdkafka's own tests: one process, in memory, nothing survives its end. It makes
+topics of four partitions by itself when they are asked for, and answers transactions; but it hides
+no aborted records, forgets offsets that were committed in a transaction, and cannot tell topic ids
+or topic settings. What the services ask of it beyond that is answered here.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from hooklane.runtime import kafka
+from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.kafka import KafkaAccess
+from hooklane.runtime.kafka_admin import KafkaAdmin, Partition
+from hooklane.runtime.kafka_clients import open_consumer, open_producer
+from hooklane.runtime.subscriptions_reader import End, Line
+
+PARTITIONS = 4
+"""Of every topic that the embedded broker makes."""
+LARGEST_RECORD = 900_000
+"""Bytes; the broker keeps about 5 MB a partition."""
+
+_ANSWER_S = 5.0
+_KEEPS_TOMBSTONES_MS = "86400000"
+
+
+@contextmanager
+def embedded_broker() -> Iterator[str]:
+    """Run the broker while this is open; gives its `host:port`, on loopback.
+
+    Raises:
+        BrokerError: it does not start.
+    """
+    # The broker lives inside of this client, and ends with it; the address is not looked at.
+    client = open_producer({"test.mock.num.brokers": "1", "bootstrap.servers": "embedded:9092"})
+    try:
+        brokers = client.list_topics(timeout=_ANSWER_S).brokers.values()
+        address = next(f"{one.host}:{one.port}" for one in brokers)
+    except (KafkaException, StopIteration) as error:
+        raise BrokerError(
+            "The broker inside librdkafka did not start: see whether connections to 127.0.0.1 are "
+            "allowed here."
+        ) from error
+    try:
+        yield address
+    finally:
+        client.close()
+
+
+def make_topics(access: KafkaAccess, names: Iterable[str]) -> None:
+    """To ask for a topic makes it. Blocks.
+
+    Raises:
+        BrokerError: the broker does not answer.
+    """
+    client = open_producer(kafka.plain_producer(access))
+    try:
+        for name in names:
+            client.list_topics(name, _ANSWER_S)
+    except KafkaException as error:
+        raise BrokerError(f"The embedded broker makes no topics: {error.args[0].str()}.") from error
+    finally:
+        client.close()
+
+
+def write_documents(
+    access: KafkaAccess, topic: str, documents: Sequence[tuple[str, bytes]]
+) -> None:
+    """Put subscriptions, by id, on the config topic. Blocks until they are there.
+
+    Raises:
+        BrokerError: the broker did not take them.
+    """
+    client = open_producer(kafka.plain_producer(access))
+    for name, document in documents:
+        client.produce(topic, document, name.encode(), partition=0)
+    left = client.flush(_ANSWER_S)
+    client.close()
+    if left:
+        raise BrokerError("The embedded broker did not take the subscriptions in time.")
+
+
+class EmbeddedAdmin(KafkaAdmin):
+    """Kafka's answers, and ours to what the embedded broker does not understand."""
+
+    def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
+        """A topic is never made again here, so that its name is as good as an id."""
+        return {name: hashlib.blake2b(name.encode(), digest_size=16).hexdigest() for name in names}
+
+    def configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Nothing is ever compacted here; these are Kafka's defaults."""
+        return {name: {"delete.retention.ms": _KEEPS_TOMBSTONES_MS} for name in names}
+
+    def committed_offsets(
+        self,
+        group_id: str,  # noqa: ARG002 - it is asked as Kafka is
+        partitions: Sequence[Partition],
+    ) -> dict[Partition, int | None]:
+        """None: what a transaction commits is not kept."""
+        return dict.fromkeys(partitions)
+
+
+class ConfigTopic:
+    """The config topic by one plain consumer (`ConfigReader` of runtime.subscriptions)."""
+
+    def __init__(self, access: KafkaAccess, topic: str) -> None:
+        self._access = access
+        self._place = TopicPartition(topic, 0, OFFSET_BEGINNING)
+        self._consumer: Consumer | None = None
+
+    def begin(self) -> None:
+        """Start over at the first record."""
+        self.close()
+        self._consumer = open_consumer(kafka.internal_consumer(self._access))
+        self._consumer.assign([self._place])
+
+    def end(self) -> int:
+        """The offset after the last record.
+
+        Raises:
+            BrokerError: the broker does not answer.
+        """
+        try:
+            return self._open().get_watermark_offsets(self._place, timeout=_ANSWER_S)[1]
+        except (KafkaException, TypeError) as error:
+            raise BrokerError("The embedded broker does not answer.") from error
+
+    def poll(self, timeout_s: float) -> Line | End | None:
+        """What comes next; None if nothing does in that time."""
+        message = self._open().poll(timeout_s)
+        offset = None if message is None else message.offset()
+        if message is None or offset is None:
+            return None
+        error = message.error()
+        if error is None:
+            return Line(offset, message.key(), message.value())
+        is_end = error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - librdkafka's own name
+        return End(offset) if is_end else None
+
+    def is_replaced(self) -> bool:
+        """Nobody makes topics anew here."""
+        return False
+
+    def close(self) -> None:
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _open(self) -> Consumer:
+        if self._consumer is None:
+            self.begin()
+        assert self._consumer is not None  # noqa: S101 - `begin` has made it
+        return self._consumer

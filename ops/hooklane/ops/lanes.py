@@ -1,0 +1,206 @@
+"""`hooklane lanes`: whose deliveries wait, and why; try again, or give one up."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+
+import typer
+
+from hooklane.ops.command import command_group, explain, settings_of
+from hooklane.ops.log_selection import KeyOption, SubscriptionOption, typed_keys
+from hooklane.ops.output import (
+    Column,
+    OutputFormat,
+    OutputOption,
+    Row,
+    YesOption,
+    confirm,
+    notice,
+    print_record,
+    print_rows,
+)
+from hooklane.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from hooklane.ops.lanes_desk import LaneDesk
+    from hooklane.runtime.settings import Settings
+
+LIST_ATTEMPTS: Final = 10_000
+"""How many of the newest attempts in each partition `list` looks through for last errors."""
+SHOW_ATTEMPTS: Final = 500_000
+"""The same for one lane, in its one partition."""
+
+app = command_group("Whose deliveries wait, and why; try again, or give one up.")
+
+LaneArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="LANE", show_default=False, help="Its id, or 8 digits or more.")
+]
+HaltedOption: TypeAlias = Annotated[
+    bool, typer.Option("--halted", help="Only lanes that wait for an operator.")
+]
+
+_FIELDS = (
+    "lane, subscription, subscription_state (active, paused, disabled, deleted, bad), tenant, run "
+    "(of a redrive or replay), key (hex:... where it is no text), topic and partition of the "
+    "events, depth (tasks that wait), first_sequence, redirected_at, attempts, halted, due, next "
+    "(a time, or `at once`, `halted`, `paused`), last_error, last_status, last_attempt_at, "
+    "unreadable (why this version cannot read the first task)"
+)
+RETRIED = (Column("lane"), Column("subscription"), Column("sequence"), Column("attempts"))
+
+
+@app.command(
+    "list",
+    help=explain(
+        "List the lanes of which deliveries wait in the backlog.",
+        more="The last error is looked for among the newest "
+        f"{LIST_ATTEMPTS:,} attempts of each partition; "
+        "`lanes show` looks further. A table shows 12 digits of a lane, enough to name it.\n\n"
+        f"JSON fields: {_FIELDS}.",
+        example="hooklane lanes list\n"
+        "hooklane lanes list --subscription billing-invoices --halted --output json",
+    ),
+)
+def list_lanes(
+    context: typer.Context,
+    subscription: SubscriptionOption = None,
+    key: KeyOption = None,
+    halted: HaltedOption = False,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    from hooklane.ops.lanes_view import (  # noqa: PLC0415 - slow to import
+        columns_for,
+        lane_row,
+        table_row,
+    )
+
+    with _desk(context) as desk:
+        lanes = desk.selected(subscription, typed_keys(key), halted=halted)
+        desk.finder.add_last_attempts(lanes, LIST_ATTEMPTS)
+        book = desk.book()
+    now_ms = _now_ms()
+    rows = [lane_row(lane, book, now_ms) for lane in lanes]
+    if output is OutputFormat.TABLE:
+        rows = [table_row(row) for row in rows]
+    print_rows(rows, columns_for(rows), output)
+
+
+@app.command(
+    "show",
+    help=explain(
+        "Show one lane: its tasks, its open ticket, its last error.",
+        more="A whole id costs one partition to read, the beginning of one costs all. The last "
+        f"error is looked for among the newest {SHOW_ATTEMPTS:,} attempts of its partition.\n\n"
+        "JSON fields: those of `lanes list`; ticket (tier, attempts, nudge, due, halted), null "
+        "where the first task's own values hold; tasks (sequence, event_id, type, time, "
+        "attempts, unreadable), the first --tasks of them.",
+        example="hooklane lanes show 3f2a9c01",
+    ),
+)
+def show(
+    context: typer.Context,
+    lane: LaneArgument,
+    tasks: Annotated[
+        int, typer.Option("--tasks", metavar="N", min=1, help="Show the first N tasks.")
+    ] = 100,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    from hooklane.ops.lanes_view import (  # noqa: PLC0415 - slow to import
+        TASK_COLUMNS,
+        lane_row,
+        task_rows,
+        ticket_row,
+    )
+
+    with _desk(context) as desk:
+        found = desk.shown(lane, tasks)
+        desk.finder.add_last_attempts([found], SHOW_ATTEMPTS)
+        book = desk.book()
+    row: Row = {**lane_row(found, book, _now_ms()), "ticket": ticket_row(found)}
+    rows = task_rows(found)
+    if output is OutputFormat.JSON:
+        print_record({**row, "tasks": rows}, output)
+        return
+    print_record(row, output)
+    print_rows(rows, (*TASK_COLUMNS,), output)
+    if len(rows) < found.depth:
+        notice(f"{found.depth - len(rows)} later tasks are left out: --tasks N shows more.")
+
+
+@app.command(
+    "retry",
+    help=explain(
+        "Let the first task of a lane be tried now, also of a halted one.",
+        more="Name one lane, or select lanes by --subscription. The attempts made stay counted: "
+        "if it fails again, the schedule goes on where it was, or it is halted again. A paused "
+        "subscription's lanes wait on until it is resumed.\n\n"
+        "JSON fields: lane, subscription, key, sequence, attempts, nudge.",
+        example="hooklane lanes retry 3f2a9c01\n"
+        "hooklane lanes retry --subscription billing-invoices --halted",
+        exits={0: "done", 1: "failed, or nothing waits there", 2: "wrong usage or setting"},
+    ),
+)
+def retry(
+    context: typer.Context,
+    lane: Annotated[
+        str | None,
+        typer.Argument(metavar="LANE", show_default=False, help="Its id, or 8 digits or more."),
+    ] = None,
+    subscription: SubscriptionOption = None,
+    key: KeyOption = None,
+    halted: HaltedOption = False,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    if (lane is None) == (subscription is None):
+        raise UsageError("Name a LANE, or select lanes by --subscription: one of the two.")
+    if lane is not None and (key is not None or halted):
+        raise UsageError("--key and --halted select among lanes of a --subscription: leave LANE.")
+    with _desk(context) as desk:
+        if lane is not None:
+            lanes = [desk.shown(lane, 1)]
+        else:
+            lanes = desk.selected(subscription, typed_keys(key), halted=halted)
+        rows = desk.retry(lanes, _now_ms())
+    print_rows(rows, RETRIED, output)
+    count = len(rows)
+    notice(f"{count} lane{'' if count == 1 else 's'} may be tried now.")
+
+
+@app.command(
+    "skip",
+    help=explain(
+        "Give up the first task of a lane, so that the next one goes.",
+        more="It becomes a dead letter with the reason `skipped`; only when Kafka has that, the "
+        "task is resolved. --sequence names another task of the lane.\n\n"
+        "JSON fields: lane, sequence, subscription, key, event_id, dead_letter, left (tasks that "
+        "still wait).",
+        example="hooklane lanes skip 3f2a9c01 --yes\nhooklane lanes skip 3f2a9c01 --sequence 4711",
+        exits={0: "done", 1: "failed, or nothing waits there", 2: "wrong usage or setting"},
+    ),
+)
+def skip(
+    context: typer.Context,
+    lane: LaneArgument,
+    sequence: Annotated[
+        int | None,
+        typer.Option("--sequence", metavar="N", min=0, help="This task instead of the first."),
+    ] = None,
+    yes: YesOption = False,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    with _desk(context) as desk:
+        chosen = desk.chosen(lane, sequence, SHOW_ATTEMPTS)
+        confirm(f"Give up {chosen.described()}?", yes=yes)
+        row = desk.skip(chosen, _now_ms())
+    print_record(row, output)
+
+
+def _desk(context: typer.Context) -> "LaneDesk":
+    # librdkafka and the settings are slow to import: `--help` goes without them.
+    from hooklane.ops.lanes_desk import LaneDesk  # noqa: PLC0415
+
+    settings: Settings = settings_of(context)
+    return LaneDesk(settings)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

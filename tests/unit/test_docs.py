@@ -1,0 +1,139 @@
+"""The Markdown pages and docker-compose.yml against what they speak of."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    page
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md"))
+    if not page.relative_to(ROOT).parts[0].startswith(".")
+)
+
+_LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
+_FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_TEST = re.compile(r"`((?:unit|integration|conformance|chaos|model)/\w+\.py)::(\w+)`")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = _FENCED.sub("", page.read_text())
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+def links(page: Path) -> Iterator[str]:
+    """Relative links, which lead into this repository."""
+    for link in _LINK.findall(_FENCED.sub("", page.read_text())):
+        if not re.match(r"[a-z]+:", link):
+            yield link
+
+
+def names_of_tests(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    functions = (
+        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    return {node.name for node in functions if node.name.startswith("test_")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    """A file that is there, and in a page a heading that is there."""
+    for link in links(page):
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def test_every_page_is_in_the_index() -> None:
+    """docs/README.md leads to each page of docs/."""
+    listed = {link.partition("#")[0] for link in links(ROOT / "docs" / "README.md")}
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages <= listed
+
+
+def test_the_tests_that_testing_names_exist() -> None:
+    """Each file::test of docs/testing.md is a test."""
+    named = _TEST.findall((ROOT / "docs" / "testing.md").read_text())
+    assert len(named) > 60
+    for file, test in named:
+        assert test in names_of_tests(ROOT / "tests" / file), f"{file}::{test}"
+
+
+@pytest.mark.parametrize(("heading", "last"), [("Bad inputs", 40), ("Faults", 25)])
+def test_testing_has_a_line_for_each_fault(heading: str, last: int) -> None:
+    """Every number from 1 on is in the table, with tests or with what is not yet there."""
+    page = (ROOT / "docs" / "testing.md").read_text()
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    told: set[int] = set()
+    for numbers, tests, result in re.findall(
+        r"^\| ([\d, to]+) \| .*? \| ?(.*?) \| (.+) \|$", section, re.MULTILINE
+    ):
+        assert _TEST.search(tests) or "not yet" in result, numbers
+        for span in numbers.split(", "):
+            first, _, end = span.partition(" to ")
+            told.update(range(int(first), int(end or first) + 1))
+    assert told == set(range(1, last + 1))
+
+
+# ops has a page of its own, docs/cli.md, which is made from the commands.
+@pytest.mark.parametrize(
+    "room", ["schemas", "producer", "runtime", "delivery", "fanout", "retrier"]
+)
+def test_architecture_has_a_line_for_every_module(room: str) -> None:
+    """Each module of the room is in its table in docs/architecture.md, and no other."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    section = page.split(f"\n### {room}: ")[1].split("\n### ")[0].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`([a-z0-9_/]+)`", row)]
+    folder = ROOT / room / "hooklane" / room
+    there = {str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.py")}
+    assert sorted(named) == sorted(name for name in there if not name.endswith("__init__"))
+
+
+def test_compose_starts_one_kafka_for_this_machine_only() -> None:
+    """The official image, in the version of the tests, on loopback; one node holds every copy."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    [(name, kafka)] = compose["services"].items()
+    version = re.search(r"<artifactId>kafka_2.13</artifactId>\s*<version>([\d.]+)<", _pom())
+    assert version is not None
+    assert kafka["image"] == f"apache/kafka:{version[1]}"
+    assert kafka["ports"] == ["127.0.0.1:9092:9092"]
+    told = kafka["environment"]
+    assert all(isinstance(value, str) for value in told.values())
+    assert told["KAFKA_PROCESS_ROLES"] == "broker,controller"
+    assert "localhost:9092" in told["KAFKA_ADVERTISED_LISTENERS"]
+    assert f"{name}:19092" in told["KAFKA_ADVERTISED_LISTENERS"]
+    copies = {key: told[key] for key in told if key.endswith(("REPLICATION_FACTOR", "MIN_ISR"))}
+    assert len(copies) == 5
+    assert set(copies.values()) == {"1"}
+    [volume] = kafka["volumes"]
+    assert volume == f"{next(iter(compose['volumes']))}:{told['KAFKA_LOG_DIRS']}"
+
+
+def test_compose_listeners_agree() -> None:
+    """Each listener has a protocol, each advertised one is a listener, and the roles are named."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    told = compose["services"]["kafka"]["environment"]
+    listeners = {one.partition("://")[0] for one in told["KAFKA_LISTENERS"].split(",")}
+    advertised = {one.partition("://")[0] for one in told["KAFKA_ADVERTISED_LISTENERS"].split(",")}
+    protocols = dict(
+        one.split(":") for one in told["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")
+    )
+    assert protocols.keys() == listeners
+    assert advertised == listeners - {told["KAFKA_CONTROLLER_LISTENER_NAMES"]}
+    assert told["KAFKA_INTER_BROKER_LISTENER_NAME"] in advertised
+
+
+def _pom() -> str:
+    return (ROOT / "tests" / "kafka" / "pom.xml").read_text()
