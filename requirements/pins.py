@@ -50,6 +50,12 @@ SETS = (
         ),
     ),
     PinSet(
+        "bench.txt",
+        "What `make bench` needs on top of the tests: the loop to compare with, and a profiler.",
+        ("test.txt",),
+        ("aiohttp", "py-spy"),
+    ),
+    PinSet(
         "check.txt",
         "What `make check` needs on top of the tests (mypy reads the tests too).",
         ("test.txt",),

@@ -22,13 +22,13 @@ from hooklane.runtime.clock import SystemClock
 from hooklane.runtime.errors import HooklaneError, SettingsError
 from hooklane.runtime.fence import SETTLES_S, Fence
 from hooklane.runtime.health import Readiness, serve_health
-from hooklane.runtime.kafka_admin import KafkaAdmin
+from hooklane.runtime.kafka_admin import ASKED_S, KafkaAdmin
 from hooklane.runtime.kafka_settings import access_from, plan_from, policy_from
 from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.secrets import Secrets
 from hooklane.runtime.settings import Settings
-from hooklane.runtime.shutdown import Shutdown
+from hooklane.runtime.shutdown import Shutdown, end_on_faults
 from hooklane.runtime.subscriptions import SubscriptionFollower
 from hooklane.runtime.subscriptions_reader import TopicReader
 from hooklane.runtime.topic_apply import verify_topics
@@ -48,7 +48,7 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
         # Better no delivery than one that goes out past the proxy.
         raise SettingsError("HOOKLANE_DELIVERY__PROXY is not supported by this version: unset it.")
     access = access_from(settings)
-    admin = KafkaAdmin(access)
+    admin = KafkaAdmin(access, ASKED_S)
     metrics, readiness = Metrics(Service.FANOUT), Readiness()
     clock = SystemClock()
     process = Process(
@@ -92,6 +92,7 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
             limits.dead_letters_max_bytes,
         )
         fanout = FanOut(process, outside, subscribed, rules, limits_of(settings))
+        end_on_faults(fanout.failed)
         watch.begin(fanout, follower)
         fanout.start()
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from uuid import uuid4
 
 from hooklane.delivery.assemble import open_engine
 from hooklane.delivery.attempt import Attempter
@@ -27,14 +28,14 @@ from hooklane.runtime.fence import SETTLES_S, Fence
 from hooklane.runtime.group_poll import GroupPoll
 from hooklane.runtime.health import Readiness, serve_health
 from hooklane.runtime.kafka import KafkaAccess
-from hooklane.runtime.kafka_admin import KafkaAdmin
+from hooklane.runtime.kafka_admin import ASKED_S, KafkaAdmin
 from hooklane.runtime.kafka_clients import open_consumer, open_producer
 from hooklane.runtime.kafka_settings import access_from, plan_from, policy_from
 from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.secrets import Secrets
 from hooklane.runtime.settings import Settings
-from hooklane.runtime.shutdown import Shutdown
+from hooklane.runtime.shutdown import Shutdown, end_on_faults
 from hooklane.runtime.subscriptions import SubscriptionFollower
 from hooklane.runtime.subscriptions_reader import TopicReader
 from hooklane.runtime.topic_apply import verify_topics
@@ -50,7 +51,7 @@ async def run_retrier(settings: Settings, shutdown: Shutdown, secrets: KnownSecr
         HooklaneError: it cannot start or cannot go on; one sentence that says why.
     """
     access = access_from(settings)
-    admin = KafkaAdmin(access)
+    admin = KafkaAdmin(access, ASKED_S)
     metrics, readiness = Metrics(Service.RETRIER), Readiness()
     around = _surroundings(settings, metrics, readiness)
     names, partitions = settings.topic_names, settings.topics.partitions
@@ -58,7 +59,10 @@ async def run_retrier(settings: Settings, shutdown: Shutdown, secrets: KnownSecr
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(serve_health(settings.http, readiness, metrics))
         limits = await asyncio.to_thread(verify_topics, admin, plan_from(settings))
-        spool = open_spool(settings.retrier.spool_dir, access.instance_id or "dynamic")
+        # Looking a large file over takes seconds, in which the probes must be answered.
+        spool = await asyncio.to_thread(
+            open_spool, settings.retrier.spool_dir, access.instance_id or uuid4().hex
+        )
         stack.callback(spool.close)
         known = KnownSubscriptions(readiness.unknown_formats)
         reader = TopicReader(kafka.internal_consumer(access), names.subscriptions)
@@ -83,6 +87,7 @@ async def run_retrier(settings: Settings, shutdown: Shutdown, secrets: KnownSecr
         questions = KafkaBacklog(access, admin, names, partitions)
         ownership = Ownership(questions, tiers, spool, backlog, workshop, writer.flush, around)
         retrier = Retrier(spool, backlog, workshop, ownership, questions, tiers, around)
+        end_on_faults(retrier.failed)
         retrier.start(_source(settings, access, retrier, tiers, around))
         try:
             await _until_asked_or_failed(shutdown, retrier, follower)

@@ -32,6 +32,9 @@ from hooklane.runtime.kafka_clients import open_admin
 
 R = TypeVar("R")
 
+ASKED_S = 8.0
+"""How long a service waits for an answer before it asks again."""
+
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
@@ -56,10 +59,12 @@ class KafkaAdmin:
     """Questions to a cluster. Every method raises BrokerError when it gets no answer in time."""
 
     def __init__(self, access: KafkaAccess, timeout_s: float = 15.0) -> None:
+        self._access = access
         self._servers = access.bootstrap_servers
         self._timeout_s = timeout_s
         self._last_error: KafkaError | None = None
         self.client = open_admin(kafka.admin(access), self._heard)
+        self._before = self.client
 
     def check_reachable(self) -> None:
         """Wait until a broker answers."""
@@ -195,8 +200,15 @@ class KafkaAdmin:
         if error.code() != KafkaError._ALL_BROKERS_DOWN or self._last_error is None:  # noqa: SLF001
             self._last_error = error
 
+    def _renew(self) -> None:
+        """A client that was connected to a broker which died may ask in vain for ever after; the
+        one before is kept for those who still wait for its answers."""
+        self._before, self.client = self.client, open_admin(kafka.admin(self._access), self._heard)
+
     def _unreachable(self, error: KafkaError) -> BrokerError:
         told = self._last_error or error
+        self._last_error = None
+        self._renew()
         return BrokerError(
             f"Kafka did not answer within {self._timeout_s:g} s at {self._servers} "
             f"({told.str().rstrip('.')}): check HOOKLANE_KAFKA__BOOTSTRAP_SERVERS and the security "

@@ -3,9 +3,16 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+import structlog
+
+from hooklane.runtime.errors import HooklaneError
+
+log = structlog.get_logger()
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -41,6 +48,22 @@ class Shutdown:
             os._exit(128 + number)
         self.by = signal.Signals(number)
         self._loop.call_soon_threadsafe(self._asked.set)
+
+
+def end_on_faults(failed: Callable[[str], None]) -> None:
+    """A fault in a callback of the running event loop ends the service.
+
+    What was half done is not known then; from what is in Kafka a new process begins with a whole
+    picture.
+    """
+
+    def tell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        log.error("fault in the event loop", message=context.get("message"), exc_info=error)
+        if error is not None:
+            failed(str(error) if isinstance(error, HooklaneError) else f"A fault: {error!r}.")
+
+    asyncio.get_running_loop().set_exception_handler(tell)
 
 
 @contextmanager

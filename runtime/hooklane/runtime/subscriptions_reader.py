@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,6 +99,9 @@ class TopicReader:
         config = {**given, **_OVERRIDES, "group.id": f"{self._topic}.reader"}
         # A new client each time: an old one may remember the epochs of a topic that is gone.
         self._consumer = open_consumer(config)
+        # A topic whose leaders are known is fetched at once; else librdkafka takes half a second.
+        with suppress(KafkaException):
+            self._consumer.list_topics(self._topic, _REQUEST_S)
         self._consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
 
     def end(self) -> int:

@@ -134,8 +134,12 @@ def _far_beyond(tier: Delay) -> WantedConfig:
     return _vital("retention.ms", least, Rule.AT_LEAST)
 
 
+_KAFKAS_OWN = 1_048_588
+"""What a topic has of its own: the event topics may be made after ours."""
+
+
 def _fits(around: Surroundings, beyond: int) -> Iterator[WantedConfig]:
-    largest = max(around.event_max_bytes.values(), default=_MIB)
+    largest = max(around.event_max_bytes.values(), default=_KAFKAS_OWN)
     yield _vital("max.message.bytes", largest + beyond, Rule.AT_LEAST)
 
 
