@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.isolation import measure_isolation
 from bench.latency import measure_latency
 from bench.machine import Cores, choose_cores, on
 from bench.profile import ProfilerError, measure_stages
@@ -20,7 +21,7 @@ from bench.throughput import Runs, measure_throughput
 from tests.kafka.broker import Kafka, SingleBroker
 from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
 
-_BENCHMARKS = ("latency", "throughput", "profile")
+_BENCHMARKS = ("latency", "isolation", "throughput", "profile")
 
 
 def main() -> int:
@@ -63,6 +64,8 @@ def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namesp
     match name:
         case "latency":
             report = measure_latency(kafka, told.latency_events)
+        case "isolation":
+            report = measure_isolation(kafka)
         case "throughput":
             report = measure_throughput(kafka, cores, runs)
         case _:

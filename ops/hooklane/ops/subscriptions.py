@@ -36,9 +36,10 @@ from hooklane.ops.subscriptions_rows import (
     show_record,
     subscription_rows,
 )
-from hooklane.ops.subscriptions_topic import ConfigTopic, policy_from
+from hooklane.ops.subscriptions_topic import ConfigTopic
 from hooklane.ops.ulid import new_ulid
 from hooklane.runtime.errors import HooklaneError, UsageError
+from hooklane.runtime.kafka_settings import policy_from
 from hooklane.schemas.book import Entry, Finding, SubscriptionBook, status_key
 from hooklane.schemas.subscription import Subscription
 from hooklane.schemas.subscription_parts import State

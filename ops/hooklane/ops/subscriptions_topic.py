@@ -8,10 +8,10 @@ from typing import Final, TypeAlias
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.kafka_settings import policy_from
 from hooklane.runtime.settings import Settings
 from hooklane.runtime.subscriptions_reader import End, Line, Replaced, TopicReader
 from hooklane.schemas.book import SubscriptionBook
-from hooklane.schemas.subscription_values import ServicePolicy
 
 TIMEOUT_S: Final = 30.0
 
@@ -20,15 +20,6 @@ Acked: TypeAlias = Callable[[KafkaError | None, Message], None]
 
 # librdkafka's own words about a broker that is away; the command says it in one sentence.
 _log = logging.getLogger("librdkafka")
-
-
-def policy_from(settings: Settings) -> ServicePolicy:
-    """What the services of these settings allow a subscription."""
-    return ServicePolicy(
-        tiers=settings.retry.tiers,
-        allow_http=settings.delivery.allow_http,
-        allow_plaintext_secrets=settings.secrets.allow_plaintext,
-    )
 
 
 class ConfigTopic:

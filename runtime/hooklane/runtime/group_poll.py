@@ -235,6 +235,9 @@ class GroupPoll:
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
             place = Assigned(message.topic() or "", message.partition() or 0)
             self._ends.append((place, message.offset() or 0))
+        elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            said = "the topic does not exist: create it, or take it out of the settings"
+            log.warning(said, topic=message.topic())
         else:
             log.warning("consumer.error", error=str(error))
 

@@ -26,6 +26,7 @@ from hooklane.schemas.subscription_parts import (
     Ordering,
     Part,
     Payload,
+    PayloadMode,
     Retry,
     Signing,
     State,
@@ -116,7 +117,9 @@ def validate(document: object, policy: ServicePolicy) -> Subscription:
     _check_format(document)
     try:
         # JSON mode: strict about kinds, but a list is a list and an enum's text is its member.
-        return Subscription.model_validate_json(json.dumps(document), context=policy)
+        found = Subscription.model_validate_json(json.dumps(document), context=policy)
+        _check_offered(found, policy)
+        return found
     except ValidationError as error:
         faults = faults_from(error.errors(include_url=False, include_input=False), _fields())
     # Outside of the handler, so that no chained error carries the input along.
@@ -135,6 +138,21 @@ def _check_format(document: object) -> None:
     if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
         said = f"{found} is newer than this version knows ({FORMAT}): upgrade Hooklane"
         raise UnknownFormatError((Fault("format", said),))
+
+
+def _check_offered(found: Subscription, policy: ServicePolicy) -> None:
+    asked = {
+        "auth": found.auth is not None,
+        "payload.mode: template": found.payload.mode is PayloadMode.TEMPLATE,
+        "delivery.rate_limit": found.delivery.rate_limit is not None,
+    }
+    faults = tuple(
+        Fault(path.partition(":")[0], f"{path} is not offered by this version: take it out")
+        for path, wanted in asked.items()
+        if wanted and path in policy.not_offered
+    )
+    if faults:
+        raise SubscriptionError(faults)
 
 
 @cache
