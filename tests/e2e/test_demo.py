@@ -28,8 +28,17 @@ class Demo:
 
     def __init__(self, process: subprocess.Popen[bytes], output: int) -> None:
         self.process = process
-        self.said = ""
         self._output = output
+        self._written = b""
+
+    @property
+    def said(self) -> str:
+        """All that it has written, without what moves and colours."""
+        return _ESCAPE.sub("", self._written.decode(errors="replace")).replace("\r", "")
+
+    def type(self, keys: bytes) -> None:
+        """At its terminal."""
+        os.write(self._output, keys)
 
     def wait_for(self, words: str, seconds: float = 60.0) -> None:
         """Until it has said this."""
@@ -50,7 +59,7 @@ class Demo:
                 if not found:
                     assert what == "its end", f"it ended without {what!r}:\n{self.said}"
                     return
-                self.said += _ESCAPE.sub("", found.decode())
+                self._written += found
 
     def _read(self) -> bytes:
         try:
@@ -142,13 +151,13 @@ def test_at_a_terminal_and_kept(tmp_path: Path) -> None:
     """It draws, ends with the summary, takes a stranger's event, and goes at a Ctrl-C."""
     with started("--keep", cwd=tmp_path, terminal=True) as demo:
         demo.wait_for("comes here:")
-        assert demo.said.count("RECEIVER NOW     DELIVERED WAITING RETRIED VERIFIED ORDER") > 20
-        assert "warehouse failing" in demo.said
+        assert len(re.findall("RECEIVER +NOW +DELIVERED +WAITING +RETRIED", demo.said)) > 20
+        assert re.search("warehouse +failing", demo.said)
         assert_consistent(figures(demo.said))
         _do(printed_lines(demo.said), cwd=tmp_path)
         for receiver in ("analytics", "warehouse", "billing"):
             demo.wait_for(f"{receiver:<9}  order.placed  customer-25  sequence", seconds=10)
-        os.write(demo._output, b"\x03")
+        demo.type(b"\x03")
         assert demo.end(ENDS_IN_S) == 130
     assert "Traceback" not in demo.said
     assert list(tmp_path.iterdir()) == []
@@ -171,8 +180,8 @@ def test_an_interrupt_ends_it(words: str, tmp_path: Path) -> None:
 
 def printed_lines(said: str) -> list[str]:
     """The commands that it says one may type, as they stand there."""
-    flat = said.replace("\r", "").split("look at all attempts:")[1].split("What the receivers")[0]
-    return flat.strip().splitlines()
+    after = said.split("look at all attempts:")[1]
+    return after.split("What the receivers")[0].strip().splitlines()
 
 
 def _do(lines: Sequence[str], cwd: Path) -> None:

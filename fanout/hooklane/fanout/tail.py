@@ -54,8 +54,12 @@ class LaneTail:
         self._thread.start()
 
     async def stop(self) -> None:
+        """Also before the start, when that was never reached."""
         self._stopping.set()
-        await asyncio.to_thread(self._thread.join)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+        elif self._reader is None:
+            await asyncio.to_thread(self._consumer.close)
 
     def read_from_start(self, partition: int) -> int:
         """Begin `partition` anew; the number comes with all that this reading finds."""

@@ -71,7 +71,8 @@ class FactWriter:
     async def stop(self) -> None:
         """What is not acknowledged by now is left: `flush` comes first."""
         self._stopping.set()
-        await asyncio.to_thread(self._thread.join)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
 
     def write(self, write: Write, record: Record) -> None:
         """Write it after all that was written before."""

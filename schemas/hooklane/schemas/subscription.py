@@ -115,11 +115,15 @@ def validate(document: object, policy: ServicePolicy) -> Subscription:
     """
     check_size(document)
     _check_format(document)
+    found = _read(document, policy)
+    _check_offered(found, policy)
+    return found
+
+
+def _read(document: object, policy: ServicePolicy) -> Subscription:
     try:
         # JSON mode: strict about kinds, but a list is a list and an enum's text is its member.
-        found = Subscription.model_validate_json(json.dumps(document), context=policy)
-        _check_offered(found, policy)
-        return found
+        return Subscription.model_validate_json(json.dumps(document), context=policy)
     except ValidationError as error:
         faults = faults_from(error.errors(include_url=False, include_input=False), _fields())
     # Outside of the handler, so that no chained error carries the input along.
