@@ -7,6 +7,7 @@
 #   make demo                    the whole of Hooklane on this machine
 #   make bench                   measures it; see bench/README.md
 #   make bench BENCH_ARGS="--only latency"
+#   make explore                 every run of the lane protocol: EXPLORE_ARGS="--keys aaa --failures 3"
 #   make pins                    writes requirements/ anew, with the newest versions
 #
 # PYTHON chooses the interpreter (3.11 to 3.13).
@@ -14,6 +15,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+EXPLORE_ARGS ?=
 
 ROOMS := producer fanout retrier delivery schemas runtime ops
 PINS := requirements/build.txt requirements/services.txt requirements/test.txt requirements/check.txt
@@ -21,7 +23,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 CODE = $(ROOMS) tests requirements $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench pins wheel python kafka
+.PHONY: demo test check bench explore pins wheel python kafka
 # One environment or wheel at a time: pip runs side by side would only share two cores.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -43,6 +45,10 @@ demo: wheel .venv/demo/.made
 bench: kafka wheel .venv/bench/.made
 	@.venv/bench/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
 	.venv/bench/bin/python -m bench.run $(BENCH_ARGS)
+
+explore: wheel .venv/test/.made
+	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
+	.venv/test/bin/python -m tests.model.explore $(EXPLORE_ARGS)
 
 pins: python
 	$(PYTHON) requirements/pins.py requirements

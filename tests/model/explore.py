@@ -31,7 +31,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.model.fanout_steps import FanOutSteps
-from tests.model.mended import MENDED
 from tests.model.retrier_steps import NONE_LATE, RetrierSteps
 from tests.model.scene import Bounds, Late, Parts, Scene
 from tests.model.steps import Stage, Steps
@@ -253,9 +252,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=getattr(defaults, field_name))
     parser.add_argument("--fenced", action="store_true")
     parser.add_argument("--late", type=Late, choices=list(Late), default=defaults.late)
-    parser.add_argument("--mended", action="store_true", help="see tests/model/mended.py")
     given = vars(parser.parse_args())
-    parts = MENDED if given.pop("mended") else Parts()
+    parts = Parts()
     found = Explorer(Bounds(**given), parts).explore()
     print(found.violation or "Every promise holds.")
     print(

@@ -60,6 +60,7 @@ class FanOut:
         self._running: list[Delivery] = []
         self._failed: dict[Delivery, Redirect] = {}
         self._pending: Share | None = None
+        self._given_up: dict[tuple[LaneId, int], Delivery] = {}
 
     def view(self) -> FanOutView:
         return FanOutView(
@@ -102,9 +103,10 @@ class FanOut:
             self._schedule.failed(delivery)
             return self._step_if_open()
         if ended.letter is not None:
+            self._given_up[delivery.lane, delivery.sequence] = delivery
             self._partition.draft.give_up(delivery.subscriber, ended.letter)
-        else:
-            self._partition.draft.settle(delivery)
+            return ()
+        self._partition.draft.settle(delivery)
         self._schedule.resolved(delivery)
         return self._step_if_open()
 
@@ -130,8 +132,15 @@ class FanOut:
         return Written(self._pending.offset, tuple(tuple(logs[log]) for log in Log))
 
     def committed(self) -> Starts:
+        """The share is in Kafka: the lanes of its dead letters go on (dispatch)."""
+        assert self._pending is not None
+        letters = self._pending.dead_letters
         self._pending = None
-        return ()
+        if not letters:
+            return ()
+        for letter in letters:
+            self._schedule.resolved(self._given_up.pop((letter.lane, letter.sequence)))
+        return self._step_if_open()
 
     def _step_if_open(self) -> Starts:
         return () if self._scene.bounds.fenced else self.step()

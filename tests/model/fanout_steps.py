@@ -140,7 +140,9 @@ class FanOutSteps:
         )
         yield Step((text, "fan-out dies, the transaction is left open"), after)
         decided = Transaction(Phase.DECIDED, written.offset, letters)
-        after = after._replace(transaction=decided)
+        # Nobody reads dead letters here: what is decided is as good as written.
+        lettered = world.lettered | self._letters(letters)
+        after = after._replace(transaction=decided, lettered=lettered)
         yield Step((text, "fan-out dies, the transaction is decided to commit"), after)
 
     def _write_one(self, world: World, transaction: Transaction) -> Steps:

@@ -63,7 +63,9 @@ class _Walk:
             return (kind, self.value(thing.frozen()))
         if hasattr(thing, "__iter__"):
             return (kind, tuple([self.value(one) for one in thing]))
-        fields = [self.value(getattr(thing, name)) for name in _slots(cast(Hashable, type(thing)))]
+        fields = [
+            self.value(getattr(thing, name)) for name in _slots(cast("Hashable", type(thing)))
+        ]
         fields += [self.value(one) for one in getattr(thing, "__dict__", {}).values()]
         return (kind, tuple(fields))
 

@@ -13,15 +13,18 @@ from hooklane.fanout.lanes import LaneTable
 from hooklane.fanout.ledger import Ledger, LedgerState
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.redirect import Draft, Share
+from hooklane.fanout.schedule import Schedule
 from hooklane.fanout.transaction import Record
 from hooklane.fanout.transaction import records as records_of
+from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.commands import Command, WriteRelease
 from hooklane.retrier.intake import Intake
 from hooklane.retrier.spool import Waiting
 from hooklane.retrier.standing import Standing, TicketPlace
 from hooklane.schemas.lane import LaneId
-from tests.model.mended import MENDED, MendedBacklog, MendedSchedule
 from tests.model.scene import Bounds, Parts, Visibility
+
+PRODUCT = Parts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Mutant:
     promise: str
 
 
-class RedirectsBehindAnAttempt(MendedSchedule):
+class RedirectsBehindAnAttempt(Schedule):
     """Rule 3: what comes in behind an attempt in flight goes to the backlog at once."""
 
     def add(self, delivery: Delivery) -> None:
@@ -45,7 +48,7 @@ class RedirectsBehindAnAttempt(MendedSchedule):
             super().add(delivery)
 
 
-class AttemptsBesideAnAttempt(MendedSchedule):
+class AttemptsBesideAnAttempt(Schedule):
     """Rule 1: what comes in behind an attempt in flight is attempted at once."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -74,7 +77,7 @@ class AttemptsBesideAnAttempt(MendedSchedule):
             super().failed(delivery)
 
 
-class LeavesAGap(MendedSchedule):
+class LeavesAGap(Schedule):
     """Rule 3: a failed delivery goes to the backlog without those that wait behind it, of which
     only the last one follows."""
 
@@ -126,7 +129,7 @@ def tombstones_last(share: Share, *arguments: Any) -> Iterator[Record]:
     yield from records_of(only, *arguments)
 
 
-class ReleasesFirst(MendedBacklog):
+class ReleasesFirst(Backlog):
     """Rule 9: the release goes out beside the last tombstone."""
 
     def _resolved(self, work: Any, waiting: Waiting, now_ms: int) -> list[Command]:
@@ -164,85 +167,85 @@ def _bounds(
 MUTANTS = (
     Mutant(
         "3: redirected while an attempt of the lane is in flight",
-        replace(MENDED, schedule=RedirectsBehindAnAttempt),
+        replace(PRODUCT, schedule=RedirectsBehindAnAttempt),
         _bounds("aa", 0),
         "order",
     ),
     Mutant(
         "1: attempted while an attempt of the lane is in flight",
-        replace(MENDED, schedule=AttemptsBesideAnAttempt),
+        replace(PRODUCT, schedule=AttemptsBesideAnAttempt),
         _bounds("aa", 0),
         "order",
     ),
     Mutant(
         "3: redirected with a gap",
-        replace(MENDED, schedule=LeavesAGap),
+        replace(PRODUCT, schedule=LeavesAGap),
         _bounds("aaa", 1),
         "order",
     ),
     Mutant(
         "3: records and offsets visible one by one",
-        replace(MENDED, visibility=Visibility.ONE_BY_ONE),
+        replace(PRODUCT, visibility=Visibility.ONE_BY_ONE),
         _bounds("aa", 1, 1),
         "durability",
     ),
     Mutant(
         "3: records visible one by one, then the offset",
-        replace(MENDED, visibility=Visibility.OFFSET_LAST),
+        replace(PRODUCT, visibility=Visibility.OFFSET_LAST),
         _bounds("aaa", 1, 1),
         "repeats",
     ),
     Mutant(
         "3: `blocked` without the highest sequence",
-        replace(MENDED, records=blocked_by_the_first),
+        replace(PRODUCT, records=blocked_by_the_first),
         _bounds("aaa", 1, 1),
         "order",
     ),
     Mutant(
         "4: the ledger by event instead of by delivery",
-        replace(MENDED, partition=WithLedgerByEvent),
+        replace(PRODUCT, partition=WithLedgerByEvent),
         _bounds("aa", 0, 1, subscriptions=2),
         "newest last",
     ),
     Mutant(
         "4: the inherited ledger forgotten",
-        replace(MENDED, partition=ForgetsTheLedger),
+        replace(PRODUCT, partition=ForgetsTheLedger),
         _bounds("ab", 0, 1),
         "settled",
     ),
     Mutant(
         "5: restored to the last stable offset",
-        replace(MENDED, fanout_restores_to_high_watermark=False),
+        replace(PRODUCT, fanout_restores_to_high_watermark=False),
         _bounds("aa", 1, 1),
         "order",
     ),
     Mutant(
         "5: tombstones behind what blocks the lane again",
-        replace(MENDED, records=tombstones_last),
+        replace(PRODUCT, records=tombstones_last),
         _bounds("aaa", 2, 1),
         "order",
     ),
     Mutant(
         "7: the retrier restored to the last stable offset",
-        replace(MENDED, retrier_restores_to_high_watermark=False),
+        replace(PRODUCT, retrier_restores_to_high_watermark=False),
         _bounds("aaa", 2, 1, 1),
         "order",
     ),
     Mutant(
         "7: restored without its spool and without the blocked lanes",
-        replace(MENDED, reads_blocked_lanes=False),
+        replace(PRODUCT, reads_blocked_lanes=False),
         _bounds("a", 1, 0, 1),
         "no dead end",
     ),
     Mutant(
         "8: a lower ticket wins",
-        replace(MENDED, intake=LowerTicketWins),
+        replace(PRODUCT, intake=LowerTicketWins),
         _bounds("a", 2, 0, 0, retries=2),
         "attempt counts",
     ),
     Mutant(
         "9: the release before the tombstone",
-        replace(MENDED, backlog=ReleasesFirst),
+        replace(PRODUCT, backlog=ReleasesFirst),
         _bounds("aa", 1, 0, 1),
         "newest last",
     ),

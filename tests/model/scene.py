@@ -93,7 +93,7 @@ class Parts:
     fanout_restores_to_high_watermark: bool = True
     retrier_restores_to_high_watermark: bool = True
     reads_blocked_lanes: bool = True
-    saves_before_blocked_lanes: bool = True
+    saves_before_blocked_lanes: bool = False
     """A retrier without its spool saves how far it has read while it is still asking for the
     blocked lanes. Its next start then takes the spool for a whole one."""
 

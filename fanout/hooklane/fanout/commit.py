@@ -63,7 +63,7 @@ class Committer:
         group: Group,
         write: Write,
         pace: Pace,
-        committed: Callable[[], None],
+        committed: Callable[[Sequence[Share]], None],
         unknown: Callable[[], None],
     ) -> None:
         self._process = process
@@ -132,7 +132,7 @@ class Committer:
             case CommitResult.COMMITTED:
                 self._pending = []
                 self._count(parts, self._clock.monotonic() - began)
-                self._committed()
+                self._committed([part.share for part in parts])
             case CommitResult.ABORTED:
                 self._metrics.transactions[TransactionOutcome.ABORTED].inc()
             case CommitResult.UNKNOWN:

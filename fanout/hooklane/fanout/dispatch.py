@@ -16,7 +16,8 @@ from hooklane.fanout.rules import Rules
 from hooklane.fanout.schedule import Schedule, Steps, by_place
 from hooklane.fanout.settle import Ended
 from hooklane.schemas.book import Entry
-from hooklane.schemas.records import DeadLetterReason
+from hooklane.schemas.lane import LaneId
+from hooklane.schemas.records import DeadLetter, DeadLetterReason
 
 
 class Attempts(Protocol):
@@ -52,6 +53,8 @@ class Dispatcher:
         self._running: dict[Delivery, Running] = {}
         self._failed: dict[Delivery, Redirect] = {}
         self._landings: dict[Delivery, asyncio.Future[None]] = {}
+        self._given_up: dict[tuple[LaneId, int], Delivery] = {}
+        """Attempted, given up, and their dead letters not committed yet."""
 
     def add(self, deliveries: Iterable[Delivery]) -> None:
         """Deliveries that came in; `step` begins them."""
@@ -71,6 +74,15 @@ class Dispatcher:
         self._schedule.spill(self._clock.monotonic(), lag)
         self.step()
 
+    def committed(self, letters: Iterable[DeadLetter]) -> None:
+        """These dead letters are in Kafka: their lanes go on."""
+        for letter in letters:
+            delivery = self._given_up.pop((letter.lane, letter.sequence), None)
+            if delivery is not None:
+                self._landed(delivery)
+                self._schedule.resolved(delivery)
+        self.step()
+
     async def drain(self, places: Iterable[Place], grace_s: float) -> None:
         """Start nothing more there, wait for the attempts in flight, cut off the rest."""
         in_flight = self._schedule.hold(by_place(places))
@@ -85,7 +97,10 @@ class Dispatcher:
     def cut_off(self, places: Iterable[Place]) -> None:
         """Drop all work there. Attempts in flight are cancelled; they are not settled."""
         for delivery in self._schedule.hold(by_place(places)):
-            self._running.pop(delivery).cancel()
+            running = self._running.pop(delivery, None)
+            if running is not None:
+                running.cancel()
+            self._given_up.pop((delivery.lane, delivery.sequence), None)
             self._landed(delivery)
             self._schedule.cut_off(delivery)
         self._metrics.attempts_in_flight.set(self._schedule.in_flight)
@@ -131,7 +146,8 @@ class Dispatcher:
         self._metrics.attempt_duration.observe(attempted.record.duration_ms / 1000)
         partition.draft.attempted(ended.record)
         self._settle(partition, delivery, ended)
-        self._landed(delivery)
+        if (delivery.lane, delivery.sequence) not in self._given_up:
+            self._landed(delivery)
         self.step()
         self._metrics.attempts_in_flight.set(self._schedule.in_flight)
 
@@ -144,11 +160,14 @@ class Dispatcher:
             self._schedule.failed(delivery)
             return
         if ended.letter is not None:
+            # Its lane goes on when the letter is committed: after a crash before that it is
+            # attempted again, and must not arrive behind what came after it.
+            self._given_up[delivery.lane, delivery.sequence] = delivery
             partition.draft.give_up(delivery.subscriber, ended.letter)
-        else:
-            age_ms = self._clock.wall_ms() - delivery.event.timestamp_ms
-            self._metrics.delivery_latency.observe(max(age_ms, 0) / 1000)
-            partition.draft.settle(delivery)
+            return
+        age_ms = self._clock.wall_ms() - delivery.event.timestamp_ms
+        self._metrics.delivery_latency.observe(max(age_ms, 0) / 1000)
+        partition.draft.settle(delivery)
         self._schedule.resolved(delivery)
         self._changed(partition)
 

@@ -93,6 +93,8 @@ class Schedule:
         self._queues: dict[str, _Queue] = {}
         self._turns: deque[_Queue] = deque()
         self._steps = Steps()
+        self._leaving: set[LaneId] = set()
+        """Lanes with a redirect that has not been collected: what comes follows it."""
         self.in_flight = 0
 
     def add(self, delivery: Delivery) -> None:
@@ -100,6 +102,9 @@ class Schedule:
         lane = self._lanes.get(delivery.lane)
         if lane is not None:
             lane.waiting.append(delivery)
+            return
+        if delivery.lane in self._leaving:
+            self._steps.redirect.append(delivery)
             return
         lane = self._lanes[delivery.lane] = _Lane(delivery.lane, deque((delivery,)))
         self._look_at(lane)
@@ -111,7 +116,7 @@ class Schedule:
     def failed(self, delivery: Delivery) -> None:
         """Its attempt ended and it has to come again: it and all behind it are redirected."""
         lane = self._landed(delivery)
-        self._steps.redirect.append(delivery)
+        self._redirect(delivery)
         self._redirect_waiting(lane)
 
     def hold(self, held: Callable[[Place], bool]) -> list[Delivery]:
@@ -129,6 +134,7 @@ class Schedule:
             else:
                 del self._lanes[lane.name]
         self._steps.forget(held)
+        self._leaving = {one.lane for one in self._steps.redirect}
         return in_flight
 
     def cut_off(self, delivery: Delivery) -> None:
@@ -145,6 +151,7 @@ class Schedule:
             self._start_first(queue, now)
             self._take_turn(queue)
         steps, self._steps = self._steps, Steps()
+        self._leaving.clear()
         return steps
 
     def spill(self, now: float, lag: float) -> None:
@@ -194,7 +201,7 @@ class Schedule:
                 case Verdict.ATTEMPT:
                     return True
                 case Verdict.REDIRECT:
-                    self._steps.redirect.extend(lane.waiting)
+                    self._redirect(*lane.waiting)
                     lane.waiting.clear()
                 case Verdict.DISCARD:
                     self._steps.discard.append(lane.waiting.popleft())
@@ -208,8 +215,12 @@ class Schedule:
     def _redirect_waiting(self, lane: _Lane) -> None:
         if self._lanes.get(lane.name) is lane:
             del self._lanes[lane.name]
-            self._steps.redirect.extend(lane.waiting)
+            self._redirect(*lane.waiting)
             lane.waiting.clear()
+
+    def _redirect(self, *deliveries: Delivery) -> None:
+        self._steps.redirect.extend(deliveries)
+        self._leaving.update(one.lane for one in deliveries)
 
     def _landed(self, delivery: Delivery) -> _Lane:
         lane = self._lanes[delivery.lane]

@@ -15,6 +15,7 @@ from hooklane.fanout.intake import Intake
 from hooklane.fanout.ownership import EventTopics, Ownership, Restorer
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.process import Process
+from hooklane.fanout.redirect import Share
 from hooklane.fanout.rules import Rules
 from hooklane.fanout.schedule import Schedule
 from hooklane.fanout.subscribed import Subscribed
@@ -184,7 +185,8 @@ class FanOut:
         self._committer.changed(partition)
         self._flow.shrunk(partition)
 
-    def _committed(self) -> None:
+    def _committed(self, shares: Sequence[Share]) -> None:
+        self._dispatcher.committed(letter for share in shares for letter in share.dead_letters)
         self._flow.look()
 
     def _released(self, place: Place, lane: LaneId, sequence: int) -> None:

@@ -62,10 +62,10 @@ async def retrier_running(ground: Ground, spool_dir: Path) -> AsyncIterator[Runn
         attempts = Attempter(ground.engine, ground.secrets, ground.clock, Service.RETRIER)
         layout = Layout(names, partitions, LARGEST_RECORD)
         workshop = Workshop(backlog, spool, attempts, writer, layout, circuits, around)
-        writer.start(workshop.acked)
         questions = KafkaBacklog(access, EmbeddedAdmin(access), names, partitions)
         ownership = Ownership(questions, tiers, spool, backlog, workshop, writer.flush, around)
         retrier = Retrier(spool, backlog, workshop, ownership, questions, tiers, around)
+        writer.start(workshop.acked, retrier.failed)
         config = {
             **kafka.group_consumer(access, settings.retrier.group_id),
             "enable.partition.eof": "true",

@@ -187,12 +187,14 @@ class Backlog:
         work = self._work.get(waiting.lane)
         if work is not None:
             work.unacked.discard(waiting.sequence)
-            if work.current is not None or work.unacked:
-                return []
-            del self._work[waiting.lane]
-        if self._spool.first(waiting.lane) is None:
+            if work.current is None and not work.unacked:
+                del self._work[waiting.lane]
+        following = self._spool.first(waiting.lane)
+        if following is None or following.sequence < waiting.sequence:
+            # The last of its lane; or out of turn, and then the last one need not be the highest.
             return self._owe(waiting)
-        self._queue.mark(waiting.subscription)
+        if waiting.lane not in self._work:
+            self._queue.mark(waiting.subscription)
         return []
 
     def release_acked(self, owed: OwedRelease) -> None:
@@ -307,7 +309,8 @@ class Backlog:
 
     def _owe(self, waiting: Waiting) -> list[Command]:
         """It is resolved for good. If nothing is left of its lane, the release goes out (rule 9);
-        else it is remembered, since what is left may be lower than what was resolved."""
+        else it is remembered, since what is left may be lower than what was resolved. Before the
+        partition is restored the lane may have tasks that were not read yet."""
         task = self._decoded(waiting)
         if task is None or task.one_shot:
             return []
@@ -327,7 +330,7 @@ class Backlog:
             )
         )
         empty = waiting.lane not in self._work and self._spool.first(waiting.lane) is None
-        return [WriteRelease(owed)] if empty else []
+        return [WriteRelease(owed)] if empty and waiting.partition in self._open else []
 
     def _decoded(self, waiting: Waiting) -> DeliveryTask | None:
         """What this version cannot read is left to wait, for one that can (rule 12)."""

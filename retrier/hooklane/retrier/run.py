@@ -83,11 +83,11 @@ async def run_retrier(settings: Settings, shutdown: Shutdown, secrets: KnownSecr
             engine, Secrets(settings.secrets, secrets), around.clock, Service.RETRIER
         )
         workshop = Workshop(backlog, spool, attempts, writer, layout, circuits, around)
-        writer.start(workshop.acked)
         questions = KafkaBacklog(access, admin, names, partitions)
         ownership = Ownership(questions, tiers, spool, backlog, workshop, writer.flush, around)
         retrier = Retrier(spool, backlog, workshop, ownership, questions, tiers, around)
         end_on_faults(retrier.failed)
+        writer.start(workshop.acked, retrier.failed)
         retrier.start(_source(settings, access, retrier, tiers, around))
         try:
             await _until_asked_or_failed(shutdown, retrier, follower)

@@ -1,8 +1,10 @@
 """Writes what the retrier knows: idempotently, in order, acknowledged.
 
 librdkafka tells of acknowledgements in `poll`, which a thread of its own calls; they reach the
-event loop in batches. A record that was refused is written again: these are facts, and stay true
-however late they arrive (rule 9 and 10).
+event loop in batches. The producer repeats what a broker did not take for as long as it takes, and
+lets nothing overtake it. What Kafka refuses for good (rights, sizes) is not written again behind
+what came after it, since the order of a lane's tombstones matters: the service ends with the
+reason, and a new one begins with what is in Kafka.
 """
 
 import asyncio
@@ -19,7 +21,6 @@ from hooklane.retrier.written import Record, Write
 log = structlog.get_logger(__name__)
 
 _POLL_S = 0.05
-_AGAIN_S = 0.5
 
 
 class Producer(Protocol):
@@ -48,12 +49,17 @@ def _nobody(_: Sequence[Acked]) -> None:
     """Before the start nothing is acknowledged."""
 
 
+def _unheard(_: str) -> None:
+    """Before the start nothing is written."""
+
+
 class FactWriter:
     """Acknowledgements are told in the event loop, in the order of their records."""
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
         self._acked: Callable[[Sequence[Acked]], None] = _nobody
+        self._failed: Callable[[str], None] = _unheard
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[tuple[Write, Record]] = deque()
         self._unacked = 0
@@ -63,9 +69,12 @@ class FactWriter:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="acks", daemon=True)
 
-    def start(self, acked: Callable[[Sequence[Acked]], None]) -> None:
-        """From now on `acked` is told."""
+    def start(
+        self, acked: Callable[[Sequence[Acked]], None], failed: Callable[[str], None]
+    ) -> None:
+        """From now on `acked` is told; `failed` when Kafka refuses for good."""
         self._acked = acked
+        self._failed = failed
         self._thread.start()
 
     async def stop(self) -> None:
@@ -128,14 +137,18 @@ class FactWriter:
             if error is None:
                 acked.append(Acked(write, offset))
             else:
-                log.warning("writer.refused", topic=record.topic, error=str(error))
-                self._loop.call_later(_AGAIN_S, self._again, write, record)
+                self._refused(record, error)
+                break
         self._unacked -= len(acked)
         if acked:
             self._acked(acked)
         if self._unacked == 0:
             self._idle.set()
 
-    def _again(self, write: Write, record: Record) -> None:
-        self._waiting.append((write, record))
-        self._produce_waiting()
+    def _refused(self, record: Record, error: KafkaError) -> None:
+        """The first word is the one to tell; what comes after it follows from it."""
+        self._acked = _nobody
+        self._failed(
+            f"Kafka refuses a record of {record.topic} ({error.str().rstrip('.')}): check the "
+            "rights of this service, and `hooklane topics check`."
+        )
