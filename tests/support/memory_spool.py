@@ -3,7 +3,7 @@
 A deep copy is another spool of the same content; `frozen()` is the whole state as one value.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -65,15 +65,25 @@ class MemorySpool:
         if task is not None:
             self._tasks[lane, sequence] = replace(task, standing=standing, ticket=ticket)
 
-    def due(self, subscription: str, now_ms: int, limit: int) -> list[LaneId]:
+    def due(
+        self, subscription: str, now_ms: int, limit: int, partitions: Collection[int] | None = None
+    ) -> list[LaneId]:
         return [
             head.lane
             for head in self._heads_of(subscription)
-            if not head.standing.halted and head.standing.due_ms <= now_ms
+            if not head.standing.halted
+            and head.standing.due_ms <= now_ms
+            and (partitions is None or head.partition in partitions)
         ][:limit]
 
-    def lanes_of(self, subscription: str, limit: int) -> list[LaneId]:
-        return [head.lane for head in self._heads_of(subscription)][:limit]
+    def lanes_of(
+        self, subscription: str, limit: int, partitions: Collection[int] | None = None
+    ) -> list[LaneId]:
+        return [
+            head.lane
+            for head in self._heads_of(subscription)
+            if partitions is None or head.partition in partitions
+        ][:limit]
 
     def next_due(self) -> dict[str, int | None]:
         return {

@@ -71,14 +71,19 @@ class Stage:
             self.process.owned.add(one)
         self.group, self.log = Group(), Log()
         self.said: list[str] = []
+        self.told: list[Share] = []
         self.committer = Committer(
             self.process,
             self.group,
             self.log.write,
             Pace(interval_s, max_redirects),
-            lambda: self.said.append("committed"),
+            self._committed,
             self._unknown,
         )
+
+    def _committed(self, shares: Sequence[Share]) -> None:
+        self.said.append("committed")
+        self.told.extend(shares)
 
     def _unknown(self) -> None:
         self.said.append("unknown")
@@ -184,6 +189,7 @@ async def test_after_an_abort_the_very_same_shares_again_with_fresh_metadata() -
     assert await stage.committer.commit() is COMMITTED
     (first, old), (second, fresh) = stage.log.written
     assert second[0] is first[0]
+    assert stage.told == first
     assert (old, fresh) == (OLD, FRESH)
     assert await stage.committer.commit() is COMMITTED
     assert stage.log.offsets == [[(0, 1)], [(0, 1)], [(0, 2)]]
@@ -254,6 +260,19 @@ async def test_unknown_drops_all() -> None:
     stage.redirect(two)
     assert await stage.committer.commit() is UNKNOWN
     assert (stage.said, stage.count("unknown")) == (["unknown"], 1)
+    stage.group.polled()
+    assert await stage.committer.commit() is COMMITTED
+    assert len(stage.log.written) == 1
+
+
+async def test_unknown_voids_the_shares_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows whether they were written: they are not written again, whatever is owned."""
+    one = partition()
+    stage = Stage(one)
+    monkeypatch.setattr(stage, "lose", lambda _: None)
+    stage.log.results.append(UNKNOWN)
+    stage.redirect(one)
+    await stage.committer.commit()
     stage.group.polled()
     assert await stage.committer.commit() is COMMITTED
     assert len(stage.log.written) == 1
@@ -330,6 +349,18 @@ async def test_a_plain_delivery_waits_for_the_interval() -> None:
         assert stage.log.written == []
 
 
+async def test_after_something_urgent_a_plain_delivery_waits_again() -> None:
+    """One redirect does not make everything after it urgent."""
+    one = partition()
+    stage = Stage(one, interval_s=3600)
+    async with stage.running():
+        stage.redirect(one)
+        await until(lambda: stage.said)
+        stage.settle(one)
+        await asyncio.sleep(0.15)
+        assert stage.log.offsets == [[(0, 1)]]
+
+
 async def test_what_does_not_fit_follows_at_once() -> None:
     """More redirects than one transaction takes are several, in order, without an interval."""
     one = partition()
@@ -388,11 +419,11 @@ async def test_a_flush_writes_all_that_is_there() -> None:
     """Rule 6: commit what is settled before the callback returns, however many transactions."""
     one = partition()
     stage = Stage(one, max_redirects=2)
-    for _ in range(5):
+    for _ in range(19):
         stage.redirect(one)
     stage.settle(one)
     assert await stage.committer.flush([one]) is True
-    assert stage.log.offsets == [[(0, 2)], [(0, 4)], [(0, 6)]]
+    assert stage.log.offsets == [[(0, offset)] for offset in range(2, 21, 2)]
 
 
 async def test_a_flush_of_nothing_writes_nothing() -> None:
@@ -451,6 +482,17 @@ async def test_a_flush_whose_outcome_is_unknown_has_nothing_left() -> None:
     assert (len(stage.log.written), stage.said) == (1, ["unknown"])
 
 
+async def test_a_flush_ends_when_its_partition_has_gone() -> None:
+    """What is left of a partition that was dropped on the way is nobody's any more."""
+    one = partition()
+    stage = Stage(one, max_redirects=1)
+    stage.log.results.append(UNKNOWN)
+    stage.redirect(one)
+    stage.redirect(one)
+    await asyncio.wait_for(stage.committer.flush([one]), 5.0)
+    assert stage.log.offsets == [[(0, 1)]]
+
+
 async def test_a_flush_with_the_fence_closed_writes_nothing() -> None:
     """Self-fencing comes before completeness: what is not written is done again."""
     one = partition()
@@ -461,13 +503,6 @@ async def test_a_flush_with_the_fence_closed_writes_nothing() -> None:
     assert stage.log.written == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a flush that is cancelled (the revocation's time is up) while its transaction is being "
-    "written forgets that: the shares stay pending and are written a second time, although "
-    "the first transaction was committed. A task that the retrier has resolved meanwhile "
-    "rises from the dead",
-)
 async def test_a_transaction_that_nobody_waits_for_any_more_is_not_written_again() -> None:
     """Rules 3 and 10: cancelled in the middle, the outcome is unknown, so all is dropped."""
     leaving, staying = partition(0), partition(1)

@@ -74,8 +74,9 @@ def test_what_an_earlier_owner_settled_is_not_delivered_again() -> None:
 
 def test_a_subscription_made_again_is_another_subscriber() -> None:
     """Section 6: another `uid` is another subscription, which has had nothing yet."""
-    inherited = LedgerState(5, partial=(Partial(5, (A,)),))
+    inherited = LedgerState(4, partial=(Partial(5, (A,)),))
     one = EventPartition(PLACE, "g", inherited, LaneTable())
+    one.admit(event(4), [entry("a")], 0.0)
     (found,) = one.admit(event(5), [entry("a", uid="other")], 0.0)
     assert found.subscriber == subscriber_digest("a", "other")
     assert found.lane != LaneNamer("g", "a", "u", "T", 0).lane(b"k")

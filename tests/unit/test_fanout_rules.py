@@ -208,11 +208,6 @@ def test_the_limit_itself_fits(beyond: int, fits: bool) -> None:
     assert rules(max_task_bytes=limit + beyond).fits_backlog(one) is fits
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="_TASK_OVERHEAD (2048) leaves out `tracestate` (up to 4096 bytes by the decoder), the "
-    "topic's name, the content type and the group's: such a task is refused by the broker",
-)
 def test_a_long_tracestate_counts_too() -> None:
     """`fits_backlog` counts everything that a publisher may make long."""
     state = ",".join(f"vendor{number}=" + "x" * 200 for number in range(19))
@@ -235,11 +230,6 @@ def test_a_letter_fits_the_dead_letters_when_it_is_written(one: Event, limit: in
         assert len(DEAD_LETTERS.encode(found.letter)) + 100 <= limit
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="`fitting` leaves the key, and the last attempt's key, in the letter: a record whose "
-    "key alone is beyond the limit makes a dead letter that can never be written",
-)
 def test_a_key_too_large_for_the_dead_letters_is_not_kept() -> None:
     """Faults, bad input 38: a key is as much a publisher's as a body, and may be as large."""
     one = replace_event(delivery(5), event(5, key=bytes(200_000)))

@@ -167,10 +167,12 @@ def test_a_partition_that_has_gone_is_forgotten() -> None:
     """What was paused of an old assignment says nothing about a new one of the same partition."""
     old, new = partition(), partition()
     stage = Stage(old)
-    fill(old, 64)
+    waiting = fill(old, 64)
     stage.flow.grown([old])
     stage.owned.remove(Assigned("orders", 0))
     stage.owned.add(new)
+    for subscriber in waiting:
+        old.ledger.settle(0, subscriber)
     stage.flow.look()
     assert stage.said == [("pause", 0)]
     fill(new, 64)

@@ -123,6 +123,16 @@ def test_released_when_the_last_tombstone_is_acked() -> None:
     assert bench.ack(*last) == [release(4)]
 
 
+def test_acks_out_of_turn_release_the_highest() -> None:
+    """Rule 9: whichever ack is the last, the lane is released up to its highest task."""
+    bench = stand()
+    bench.redirect(task(3), task(4))
+    first = bench.ends(begun(bench), DELIVERED)
+    last = bench.ends(attempts(first)[0], DELIVERED)
+    assert bench.ack(*last) == []
+    assert bench.ack(first[1]) == [release(4)]
+
+
 def test_a_task_that_comes_before_the_ack_puts_the_release_off() -> None:
     """Rule 9: a lane with a task is not empty, however little is known of it yet."""
     bench = stand()

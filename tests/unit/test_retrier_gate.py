@@ -23,9 +23,7 @@ def gate(book: Documents, *, refused: bool = False, share: int = 100) -> TaskGat
         ({"state": "disabled"}, Verdict.DISCARD, Stance.EMPTYING),
     ],
 )
-def test_by_the_documents_state(
-    fields: dict[str, Any], verdict: Verdict, stance: Stance
-) -> None:
+def test_by_the_documents_state(fields: dict[str, Any], verdict: Verdict, stance: Stance) -> None:
     """Section 6: active goes, paused waits in the backlog, disabled is discarded."""
     judge = gate(Documents(entry(**fields)))
     assert judge.judge(task(1))[0] is verdict

@@ -127,7 +127,13 @@ class Committer:
     async def _write_pending(self, metadata: bytes) -> CommitResult:
         parts, self._pending_since_poll = self._pending, self._group.polls
         began = self._clock.monotonic()
-        result = await self._write([part.share for part in parts], metadata)
+        try:
+            result = await self._write([part.share for part in parts], metadata)
+        except asyncio.CancelledError:
+            # It goes on in its thread, and nobody hears how it ends.
+            self._pending = []
+            self._unknown()
+            raise
         match result:
             case CommitResult.COMMITTED:
                 self._pending = []

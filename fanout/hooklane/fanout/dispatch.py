@@ -85,6 +85,7 @@ class Dispatcher:
 
     async def drain(self, places: Iterable[Place], grace_s: float) -> None:
         """Start nothing more there, wait for the attempts in flight, cut off the rest."""
+        places = tuple(places)
         in_flight = self._schedule.hold(by_place(places))
         if in_flight:
             loop = asyncio.get_running_loop()
@@ -96,7 +97,10 @@ class Dispatcher:
 
     def cut_off(self, places: Iterable[Place]) -> None:
         """Drop all work there. Attempts in flight are cancelled; they are not settled."""
-        for delivery in self._schedule.hold(by_place(places)):
+        gone = by_place(places)
+        for delivery in [one for one in self._failed if gone(one.place)]:
+            del self._failed[delivery]
+        for delivery in self._schedule.hold(gone):
             running = self._running.pop(delivery, None)
             if running is not None:
                 running.cancel()

@@ -55,7 +55,10 @@ class Intake:
             if partition is not None and self._is_next(partition, consumed.offset):
                 deliveries += self._take_one(partition, consumed)
                 touched[id(partition)] = partition
-        self._admitted(deliveries, list(touched.values()))
+        # An offset that went back has dropped everything, also what came before it.
+        ours = [one for one in touched.values() if self._owned.holds(one)]
+        places = {one.place for one in ours}
+        self._admitted([one for one in deliveries if one.place in places], ours)
 
     def _is_next(self, partition: EventPartition, offset: int) -> bool:
         """Whether it comes after what was admitted. Offsets may be missing, never go back."""

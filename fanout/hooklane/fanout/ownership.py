@@ -15,6 +15,7 @@ from hooklane.fanout.process import Process
 from hooklane.fanout.restore import Restored
 from hooklane.runtime.errors import HooklaneError
 from hooklane.runtime.group_poll import Assigned
+from hooklane.schemas.records import LedgerRecord, Span
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +85,7 @@ class Ownership:
         self._grace_s = grace_s
         self._restoring: dict[Assigned, asyncio.Task[None]] = {}
         self._looking: dict[Assigned, asyncio.Task[None]] = {}
+        self._gaps: dict[Assigned, int] = {}
 
     def assigned(self, partitions: Sequence[Assigned]) -> None:
         """Restore each; until that is done the partition stays paused."""
@@ -165,18 +167,14 @@ class Ownership:
     async def _restored(self, name: Assigned) -> EventPartition:
         """Rule 5: the committed offset first, then the lanes to the high watermark of then."""
         place = Place(name.topic, await self._topics.topic_id(name.topic), name.partition)
-        offset = self._start(name, await self._topics.offsets(name))
+        offsets = await self._topics.offsets(name)
+        offset = self._start(name, offsets)
         try:
             restored = await self._restorer.restore(place)
         except BaseException:
             self._restorer.forget(place)
             raise
-        ledger = restored.ledger
-        inherited = (
-            LedgerState(offset)
-            if ledger is None
-            else LedgerState(offset, ledger.settled, ledger.partial)
-        )
+        inherited = _inherited(offset, offsets.end, restored.ledger)
         return EventPartition(place, self._group, inherited, restored.lanes)
 
     def _start(self, name: Assigned, offsets: Offsets) -> int:
@@ -198,18 +196,21 @@ class Ownership:
     def jumped(self, name: Assigned, expected: int) -> None:
         """Offsets from `expected` on did not come. Compaction and transactions leave gaps too, so
         only the topic's first offset tells whether retention took something."""
+        self._gaps[name] = min(expected, self._gaps.get(name, expected))
         if name not in self._looking:
-            self._looking[name] = asyncio.create_task(self._look_for_expired(name, expected))
+            self._looking[name] = asyncio.create_task(self._look_for_expired(name))
 
-    async def _look_for_expired(self, name: Assigned, expected: int) -> None:
-        try:
-            offsets = await self._topics.offsets(name)
-            self._expired(name, expected, offsets.earliest)
-        except HooklaneError as error:
-            log.warning("partition.gap_unexplained", partition=_text([name]), reason=str(error))
-        finally:
+    async def _look_for_expired(self, name: Assigned) -> None:
+        """Now, and for gaps that come meanwhile after a rest."""
+        while name in self._gaps:
+            expected = self._gaps.pop(name)
+            try:
+                offsets = await self._topics.offsets(name)
+                self._expired(name, expected, offsets.earliest)
+            except HooklaneError as error:
+                log.warning("partition.gap_unexplained", partition=_text([name]), reason=str(error))
             await asyncio.sleep(_LOOK_AGAIN_S)
-            del self._looking[name]
+        del self._looking[name]
 
     def _expired(self, name: Assigned, expected: int, earliest: int) -> None:
         """Say that retention took events before they were read, if it did."""
@@ -222,6 +223,21 @@ class Ownership:
                 last=earliest - 1,
                 count=earliest - expected,
             )
+
+
+def _inherited(offset: int, end: int, ledger: LedgerRecord | None) -> LedgerState:
+    """The ledger of before, as far as it speaks of events that are there.
+
+    A log that was cut (an unclean election) gives the same offsets to other events: what was said
+    of those before is not said of them.
+    """
+    if ledger is None:
+        return LedgerState(offset)
+    settled = tuple(
+        Span(span.first, min(span.last, end - 1)) for span in ledger.settled if span.first < end
+    )
+    partial = tuple(one for one in ledger.partial if one.offset < end)
+    return LedgerState(offset, settled, partial)
 
 
 def _text(partitions: Sequence[Assigned]) -> str:

@@ -36,6 +36,10 @@ class Rules:
             entry.offset,
         )
         ended = self._settler.ended(delivery, attempted.outcome, attempted.record, terms, now_ms)
+        if ended.redirect is not None and not self.fits_backlog(delivery.event):
+            last = ended.record
+            letter = self._settler.letter(delivery, DeadLetterReason.TOO_LARGE, last, now_ms)
+            return replace(ended, redirect=None, letter=self.fitting(replace(letter, event=None)))
         if ended.letter is None:
             return ended
         return replace(ended, letter=self.fitting(ended.letter))
@@ -44,7 +48,7 @@ class Rules:
         """A delivery given up without an attempt."""
         letter = self._settler.letter(delivery, reason, None, now_ms)
         if reason is DeadLetterReason.TOO_LARGE:
-            return replace(letter, event=None)
+            letter = replace(letter, event=None)
         return self.fitting(letter)
 
     def fits_backlog(self, event: Event) -> bool:

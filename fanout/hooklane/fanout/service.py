@@ -84,6 +84,8 @@ class FanOut:
         self._commits: asyncio.Task[None] | None = None
         self._reopening: asyncio.Task[None] | None = None
         self._reopen = outside.reopen
+        self._early: dict[Place, list[tuple[LaneId, int]]] = {}
+        """Releases of partitions that are restored and not yet worked on."""
         self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         gate = LaneGate(subscribed, process.owned.lanes, process.refused, limits.share)
         schedule = Schedule(gate, limits.max_in_flight, limits.patience_s)
@@ -117,6 +119,8 @@ class FanOut:
         self._source.start()
         self._ticks = asyncio.create_task(self._tick())
         self._commits = asyncio.create_task(self._committer.run())
+        for task in (self._ticks, self._commits):
+            task.add_done_callback(self._task_ended)
 
     async def stop(self) -> None:
         """Take no more, let attempts in flight end, commit, leave the group."""
@@ -150,6 +154,9 @@ class FanOut:
 
     def lost(self, partitions: Sequence[Assigned]) -> None:
         self._ownership.lost(partitions)
+        gone = set(partitions)
+        for place in [one for one in self._early if Assigned(one.topic, one.partition) in gone]:
+            del self._early[place]
 
     def consumed(self, batch: Sequence[Consumed]) -> None:
         if not self._stopping:
@@ -165,6 +172,12 @@ class FanOut:
         if not self.failure.done():
             self.failure.set_result(error)
 
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        """Without its ticks or commits the process would go on delivering for nothing."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task.failed", exc_info=error)
+            self.failed(f"a fault: {error!r}")
+
     # What the rooms tell each other.
 
     def _admitted(
@@ -177,6 +190,8 @@ class FanOut:
             self._committer.changed(partition)
 
     def _restored(self, partition: EventPartition) -> None:
+        for lane, sequence in self._early.pop(partition.place, ()):
+            partition.lanes.release(lane, sequence)
         self._source.resume([_name(partition)])
         self._flow.grown([partition])
         self._committer.changed(partition)
@@ -191,9 +206,11 @@ class FanOut:
 
     def _released(self, place: Place, lane: LaneId, sequence: int) -> None:
         partition = self._process.owned.at(place)
-        if partition is not None:
-            partition.lanes.release(lane, sequence)
-            self._committer.changed(partition)
+        if partition is None:
+            self._early.setdefault(place, []).append((lane, sequence))
+            return
+        partition.lanes.release(lane, sequence)
+        self._committer.changed(partition)
 
     def _gap(self, partition: EventPartition, expected: int, offset: int) -> None:
         if offset < expected:

@@ -64,10 +64,10 @@ class Backlog:
         self._spool = spool
         self._gate = gate
         self._resolver = resolver
-        self._queue = LaneQueue(spool, gate, max_in_flight)
-        self._work: dict[LaneId, _Work] = {}
         self._open: set[int] = set()
-        self._unreadable: set[LaneId] = set()
+        self._queue = LaneQueue(spool, gate, max_in_flight, self._open)
+        self._work: dict[LaneId, _Work] = {}
+        self._unreadable: set[tuple[LaneId, int]] = set()
 
     @property
     def in_flight(self) -> int:
@@ -106,19 +106,29 @@ class Backlog:
             self._queue.mark(subscription)
 
     def tombstone_came(self, lane: LaneId, sequence: int) -> list[Command]:
-        """A tombstone was read: an operator's, an earlier owner's, or our own once more."""
+        """A tombstone was read: an operator's, an earlier owner's, or our own once more.
+
+        It leaves the spool at once, also while it is attempted: the checkpoint passes the
+        tombstone, and nobody would tell of it again.
+        """
         work = self._work.get(lane)
-        if work is not None:
-            if work.current is not None and work.current.sequence == sequence:
-                work.tombstoned = True
-                return []
-            if sequence in work.unacked:
-                return []
+        if work is not None and work.current is not None and work.current.sequence == sequence:
+            work.tombstoned = True
         waiting = self._spool.get(lane, sequence)
         if waiting is None:
             return []
         self._spool.remove(lane, sequence)
         return self._owe(waiting)
+
+    def not_begun(self, attempt: Attempt) -> list[Command]:
+        """The attempt could not be started now: its lane waits again."""
+        work = self._work.get(attempt.waiting.lane)
+        if work is None or work.current is not attempt.waiting:
+            return []
+        tombstoned = work.tombstoned
+        self._rest(work, attempt.waiting.lane)
+        self._queue.mark(attempt.waiting.subscription)
+        return self._owe(attempt.waiting) if tombstoned else []
 
     def look(self, now_ms: int) -> None:
         """Look for what has become due; to be called now and then."""
@@ -204,7 +214,7 @@ class Backlog:
     def _of_subscription(self, subscription: str, now_ms: int) -> list[Command]:
         commands: list[Command] = []
         lanes = self._queue.due_lanes(
-            subscription, now_ms, self._work.__contains__, len(self._work)
+            subscription, now_ms, self._work.__contains__, self._work.__len__
         )
         for lane in lanes:
             waiting = None if lane in self._work else self._spool.first(lane)
@@ -214,7 +224,7 @@ class Backlog:
 
     def _may_begin(self, waiting: Waiting, now_ms: int) -> bool:
         """Whether the first task of a lane may go now."""
-        if waiting.partition not in self._open or waiting.lane in self._unreadable:
+        if waiting.partition not in self._open or self._is_unreadable(waiting):
             return False
         match self._gate.stance(waiting.subscription):
             case Stance.NORMAL:
@@ -337,10 +347,13 @@ class Backlog:
         try:
             return TASKS.decode(waiting.record)
         except CodecError as error:
-            if waiting.lane not in self._unreadable:
-                self._unreadable.add(waiting.lane)
+            if (waiting.lane, waiting.sequence) not in self._unreadable:
+                self._unreadable.add((waiting.lane, waiting.sequence))
                 log.error("task.unreadable", lane=waiting.lane, reason=str(error))
             return None
+
+    def _is_unreadable(self, waiting: Waiting) -> bool:
+        return (waiting.lane, waiting.sequence) in self._unreadable
 
     def _working(self, waiting: Waiting) -> _Work:
         work = self._work.get(waiting.lane)

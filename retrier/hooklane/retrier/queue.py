@@ -6,7 +6,7 @@ again goes behind the others.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from hooklane.retrier.gate import Stance, TaskGate
 from hooklane.retrier.spool import Spool
@@ -16,12 +16,18 @@ _PAGE = 64
 
 
 class LaneQueue:
-    """`max_in_flight` bounds the process, the gate each subscription."""
+    """`max_in_flight` bounds the process, the gate each subscription.
 
-    def __init__(self, spool: Spool, gate: TaskGate, max_in_flight: int) -> None:
+    `open_partitions`: those that may be worked on; the spool knows others too.
+    """
+
+    def __init__(
+        self, spool: Spool, gate: TaskGate, max_in_flight: int, open_partitions: Collection[int]
+    ) -> None:
         self._spool = spool
         self._gate = gate
         self._max_in_flight = max_in_flight
+        self._open = open_partitions
         self._slots: Counter[str] = Counter()
         self._marked: dict[str, None] = {}
         self._waiting_for_slots: set[str] = set()
@@ -51,7 +57,11 @@ class LaneQueue:
             yield subscription
 
     def due_lanes(
-        self, subscription: str, now_ms: int, at_work: Callable[[LaneId], bool], busy: int
+        self,
+        subscription: str,
+        now_ms: int,
+        at_work: Callable[[LaneId], bool],
+        busy: Callable[[], int],
     ) -> Iterator[LaneId]:
         """Lanes that may have a task to begin, while there are slots for them.
 
@@ -66,7 +76,7 @@ class LaneQueue:
                 if begun_before == self._slots[subscription]:
                     return
                 begun_before = self._slots[subscription]
-                page = self._page(subscription, now_ms, _PAGE + busy)
+                page = self._page(subscription, now_ms, _PAGE + busy())
                 found.extend(lane for lane in page if not at_work(lane))
                 if not found:
                     return
@@ -98,5 +108,5 @@ class LaneQueue:
 
     def _page(self, subscription: str, now_ms: int, limit: int) -> list[LaneId]:
         if self._gate.stance(subscription) is Stance.EMPTYING:
-            return self._spool.lanes_of(subscription, limit)
-        return self._spool.due(subscription, now_ms, limit)
+            return self._spool.lanes_of(subscription, limit, self._open)
+        return self._spool.due(subscription, now_ms, limit, self._open)

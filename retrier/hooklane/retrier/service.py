@@ -59,6 +59,7 @@ class Retrier:
         self._around = around
         self._intake = Intake(spool, backlog)
         self._committed: dict[Assigned, int] = {}
+        self._refused = False
         self._tasks: list[asyncio.Task[None]] = []
         self._source: Source | None = None
         self.failure = ownership.failed
@@ -101,7 +102,14 @@ class Retrier:
         self._ownership.lost(partitions)
 
     def consumed(self, batch: Sequence[Consumed]) -> None:
-        """Everything of a batch goes into the spool together with the checkpoint."""
+        """Everything of a batch goes into the spool together with the checkpoint.
+
+        After a batch that the spool has refused nothing more is taken: a later checkpoint would
+        pass over it.
+        """
+        if self._refused:
+            return
+        self._refused = True
         commands: list[Command] = []
         backlog = set()
         with self._spool.batch():
@@ -110,6 +118,7 @@ class Retrier:
                 if record.topic == self._tiers.backlog:
                     backlog.add(record.partition)
             self._ownership.save(backlog)
+        self._refused = False
         self._workshop.carry_out(commands)
         self._ownership.advanced()
         self._workshop.step()

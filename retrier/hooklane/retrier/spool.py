@@ -5,7 +5,7 @@ The decisions (`backlog`) ask it through the Protocol here; `spool_sqlite` keeps
 tests keep it in memory, and one conformance suite proves that both say the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -97,11 +97,18 @@ class Spool(Protocol):
     ) -> None:
         """Set what holds for a task that is there."""
 
-    def due(self, subscription: str, now_ms: int, limit: int) -> list[LaneId]:
-        """Lanes of the subscription whose first task is due and not halted, longest due first."""
+    def due(
+        self, subscription: str, now_ms: int, limit: int, partitions: Collection[int] | None = None
+    ) -> list[LaneId]:
+        """Lanes of the subscription whose first task is due and not halted, longest due first.
 
-    def lanes_of(self, subscription: str, limit: int) -> list[LaneId]:
-        """Lanes of the subscription, whether due or not, in any order."""
+        Of these partitions only; None: of all.
+        """
+
+    def lanes_of(
+        self, subscription: str, limit: int, partitions: Collection[int] | None = None
+    ) -> list[LaneId]:
+        """Lanes of the subscription, whether due or not, in any order; partitions as in `due`."""
 
     def next_due(self) -> dict[str, int | None]:
         """For each subscription that has tasks: when its first lane is due, None if all halted."""

@@ -3,8 +3,9 @@
 What each table is for stands in `spool_sqlite_schema`.
 """
 
+import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -56,6 +57,17 @@ _DUE: Final = """
 """
 _LANES: Final = """
     SELECT lane FROM task WHERE head = 1 AND subscription = ?
+    ORDER BY halted, due_ms, timestamp_ms, lane LIMIT ?
+"""
+_DUE_THERE: Final = """
+    SELECT lane FROM task
+    WHERE head = 1 AND subscription = ? AND halted = 0 AND due_ms <= ?
+        AND partition IN (SELECT value FROM json_each(?))
+    ORDER BY due_ms, timestamp_ms, lane LIMIT ?
+"""
+_LANES_THERE: Final = """
+    SELECT lane FROM task WHERE head = 1 AND subscription = ?
+        AND partition IN (SELECT value FROM json_each(?))
     ORDER BY halted, due_ms, timestamp_ms, lane LIMIT ?
 """
 _ADD_STRAY: Final = """
@@ -172,11 +184,21 @@ class SqliteSpool:
             self._file.change(_STAND, (*values, _seal((*facts, *values)), row))
             self._due_times.changed(facts[3])
 
-    def due(self, subscription: str, now_ms: int, limit: int) -> list[LaneId]:
-        return _lanes(self._file.rows(_DUE, (subscription, now_ms, limit)))
+    def due(
+        self, subscription: str, now_ms: int, limit: int, partitions: Collection[int] | None = None
+    ) -> list[LaneId]:
+        if partitions is None:
+            return _lanes(self._file.rows(_DUE, (subscription, now_ms, limit)))
+        there = json.dumps(list(partitions))
+        return _lanes(self._file.rows(_DUE_THERE, (subscription, now_ms, there, limit)))
 
-    def lanes_of(self, subscription: str, limit: int) -> list[LaneId]:
-        return _lanes(self._file.rows(_LANES, (subscription, limit)))
+    def lanes_of(
+        self, subscription: str, limit: int, partitions: Collection[int] | None = None
+    ) -> list[LaneId]:
+        if partitions is None:
+            return _lanes(self._file.rows(_LANES, (subscription, limit)))
+        there = json.dumps(list(partitions))
+        return _lanes(self._file.rows(_LANES_THERE, (subscription, there, limit)))
 
     def next_due(self) -> dict[str, int | None]:
         return self._due_times.read()

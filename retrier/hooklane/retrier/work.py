@@ -6,7 +6,7 @@ from typing import Protocol
 
 from hooklane.delivery import attempt
 from hooklane.delivery.attempt import Attempted
-from hooklane.delivery.circuit import Circuits
+from hooklane.delivery.circuit import Circuits, Permit
 from hooklane.delivery.exchange import Running
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.commands import (
@@ -110,8 +110,14 @@ class Workshop:
                 self._landed(lane)
 
     def _start(self, command: Attempt) -> None:
-        task, entry = command.task, command.entry
-        self._circuits.permit(entry.subscription.url, self._clock.monotonic())
+        task, entry, now = command.task, command.entry, self._clock.monotonic()
+        if (
+            not self._fence.is_open(now)
+            or self._circuits.permit(entry.subscription.url, now) is Permit.REFUSED
+        ):
+            # Decided a moment ago: the fence has closed since, or another took the probe.
+            self.carry_out(self._backlog.not_begun(command))
+            return
         wanted = attempt.Delivery(
             lane=task.lane,
             sequence=task.sequence,

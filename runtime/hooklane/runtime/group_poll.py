@@ -8,7 +8,7 @@ pass on (rule 6).
 import asyncio
 import struct
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
@@ -117,6 +117,10 @@ class GroupPoll:
         self._stopping = threading.Event()
         self._paused: set[Assigned] = set()
         self._ends: list[tuple[Assigned, int]] = []
+        self._broken = False
+        # How often each partition was given to us: as the thread knows it, and as the loop does.
+        self._terms: Counter[Assigned] = Counter()
+        self._known_terms: dict[Assigned, int] = {}
         self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
         self.polls = 0
         self.metadata: bytes | None = None
@@ -131,10 +135,12 @@ class GroupPoll:
 
     def pause(self, partitions: Sequence[Assigned]) -> None:
         """Fetch nothing of these until `resume`. Takes effect after the poll under way."""
-        self._orders.append(lambda: self._pause(partitions))
+        wanted = self._of_now(partitions)
+        self._orders.append(lambda: self._pause(self._still(wanted)))
 
     def resume(self, partitions: Sequence[Assigned]) -> None:
-        self._orders.append(lambda: self._resume(partitions))
+        wanted = self._of_now(partitions)
+        self._orders.append(lambda: self._resume(self._still(wanted)))
 
     def commit(self, offsets: Mapping[Assigned, int]) -> None:
         """Commit these for the group; nobody waits for it."""
@@ -151,6 +157,7 @@ class GroupPoll:
             while not self._stopping.is_set():
                 self._carry_out_orders()
                 self._poll()
+            self._carry_out_orders()
             self._consumer.close()
         except Exception as error:
             log.exception("consumer.failed")
@@ -163,6 +170,13 @@ class GroupPoll:
             on_revoke=self._on_revoke,
             on_lost=self._on_lost,
         )
+
+    def _of_now(self, partitions: Sequence[Assigned]) -> dict[Assigned, int]:
+        return {place: self._known_terms.get(place, 0) for place in partitions}
+
+    def _still(self, wanted: Mapping[Assigned, int]) -> list[Assigned]:
+        """An order is for the assignment that it was given in, and not for a later one."""
+        return [place for place, term in wanted.items() if self._terms[place] == term]
 
     def _pause(self, partitions: Sequence[Assigned]) -> None:
         self._paused.update(partitions)
@@ -207,8 +221,17 @@ class GroupPoll:
         self._ends.clear()
 
     def _hand_over(self, batch: Sequence[Consumed]) -> None:
+        """What follows a batch that could not be taken is not taken either: positions and
+        checkpoints would pass over it."""
         self._ahead.release()
-        self._owner.consumed(batch)
+        if self._broken:
+            return
+        try:
+            self._owner.consumed(batch)
+        except Exception as error:
+            self._broken = True
+            log.exception("batch.failed")
+            self._owner.failed(f"records could not be taken: {error}")
 
     def _read(self, message: Message) -> Consumed | None:
         error = message.error()
@@ -252,12 +275,17 @@ class GroupPoll:
             # Without an answer nothing can begin; the next assignment asks again.
             self._tell(self._owner.failed, "the event loop did not answer an assignment in time")
             starts = [Start(place, paused=True) for place in places]
+        self._terms.update(places)
         consumer.incremental_assign([_at(start) for start in starts])
         paused = [start.place for start in starts if start.paused]
         if paused:
             consumer.pause(_named(paused))
             self._paused.update(paused)
-        self._tell(self._owner.assigned, places)
+        self._tell(self._assigned, {place: self._terms[place] for place in places})
+
+    def _assigned(self, terms: Mapping[Assigned, int]) -> None:
+        self._known_terms.update(terms)
+        self._owner.assigned(list(terms))
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = _places(partitions)
@@ -310,6 +338,8 @@ def generation(metadata: bytes) -> int:
     Raises:
         ValueError: the marker is not the one known; better to stop than to commit unfenced.
     """
+    if len(metadata) < _GENERATION.size:
+        raise ValueError(f"unknown group metadata {metadata!r}: too short")
     marker, number = _GENERATION.unpack_from(metadata)
     if marker != b"CGMDv2:":
         raise ValueError(f"unknown group metadata {metadata[:7]!r} from this librdkafka")

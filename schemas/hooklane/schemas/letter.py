@@ -60,15 +60,28 @@ def fitting(letter: DeadLetter, max_bytes: int) -> DeadLetter:
     """The letter as it is, or with a reference in place of a payload that does not fit."""
     size = 0 if letter.event is None else event_bytes(letter.event)
     size += len(letter.value or b"")
-    size += sum(len(one.name) + len(one.value or b"") + 8 for one in letter.headers)
-    if size + _LETTER_OVERHEAD <= max_bytes:
+    size += sum(len(one.name.encode()) + len(one.value or b"") + 8 for one in letter.headers)
+    if size + 2 * len(letter.key or b"") + _LETTER_OVERHEAD <= max_bytes:
         return letter
-    return replace(letter, event=None, value=None, headers=())
+    reference = replace(letter, event=None, value=None, headers=())
+    if 2 * len(letter.key or b"") + _LETTER_OVERHEAD <= max_bytes:
+        return reference
+    # The key stands in the last attempt too, and is as much in the topic as the payload is.
+    last = letter.last_attempt
+    return replace(
+        reference, key=None, last_attempt=None if last is None else replace(last, key=None)
+    )
 
 
 def event_bytes(event: Event) -> int:
     """No less than the event takes in a record; the key stands in it up to three times."""
+    texts = (event.topic, event.content_type, event.traceparent or "", event.tracestate or "")
     attributes = sum(
         len(name.encode()) + len(value.encode()) + 16 for name, value in event.attributes.items()
     )
-    return len(event.data) + 3 * len(event.key or b"") + attributes
+    return (
+        len(event.data)
+        + 3 * len(event.key or b"")
+        + attributes
+        + sum(len(text.encode()) for text in texts)
+    )
