@@ -116,7 +116,7 @@ def test_what_cannot_be_read_stops_nothing(site: Site, operator: Operator, now_m
     put(
         site,
         of_a_newer_version(newer, now_ms - 10),
-        stored_attempt(an_attempt(lane_id(1), 1, now_ms)),
+        stored_attempt(an_attempt(lane_id(1), 1, now_ms - 5)),
         Outgoing(b"k", b"\xc3", partition=1),
         Outgoing(b"k", None, partition=1),
     )
