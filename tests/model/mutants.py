@@ -14,7 +14,6 @@ from hooklane.fanout.ledger import Ledger, LedgerState
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.redirect import Draft, Share
 from hooklane.fanout.schedule import Schedule
-from hooklane.fanout.transaction import Record
 from hooklane.fanout.transaction import records as records_of
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.commands import Command, WriteRelease
@@ -22,6 +21,7 @@ from hooklane.retrier.intake import Intake
 from hooklane.retrier.spool import Waiting
 from hooklane.retrier.standing import Standing, TicketPlace
 from hooklane.schemas.lane import LaneId
+from hooklane.schemas.outgoing import Record
 from tests.model.scene import Bounds, Parts, Visibility
 
 PRODUCT = Parts()

@@ -22,6 +22,7 @@ from hooklane.schemas.book import Entry
 from hooklane.schemas.codec import DEAD_LETTERS, LANES, TICKETS
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId, LaneNamer, subscriber_digest
+from hooklane.schemas.outgoing import Record
 from hooklane.schemas.subscription import validate
 from hooklane.schemas.subscription_values import ServicePolicy
 from hooklane.schemas.topics import Delay, LaneKey, TopicNames, split_lane_key, split_task_key
@@ -88,7 +89,7 @@ class Parts:
     partition: type[EventPartition] = EventPartition
     backlog: type[Backlog] = Backlog
     intake: type[Intake] = Intake
-    records: Callable[..., Iterator[transaction.Record]] = transaction.records
+    records: Callable[..., Iterator[Record]] = transaction.records
     visibility: Visibility = Visibility.TRANSACTION
     fanout_restores_to_high_watermark: bool = True
     retrier_restores_to_high_watermark: bool = True

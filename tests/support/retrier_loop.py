@@ -17,7 +17,7 @@ from hooklane.retrier.restore import BacklogFacts
 from hooklane.retrier.surroundings import Surroundings
 from hooklane.retrier.work import Workshop
 from hooklane.retrier.write import Acked
-from hooklane.retrier.written import Layout, Record, Write
+from hooklane.retrier.written import Layout, Write
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.fence import Fence
 from hooklane.runtime.group_poll import Assigned
@@ -25,6 +25,7 @@ from hooklane.runtime.metrics import Metrics, Service
 from hooklane.schemas.book import Entry
 from hooklane.schemas.codec import TASKS
 from hooklane.schemas.lane import LaneId
+from hooklane.schemas.outgoing import Record
 from hooklane.schemas.records import DeliveryTask, LaneRecord
 from hooklane.schemas.topics import TopicNames, task_key
 from tests.support.fanout_facts import POLICY, entry

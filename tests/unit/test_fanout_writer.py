@@ -9,8 +9,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from hooklane.fanout.delivery import Place
 from hooklane.fanout.redirect import Share
-from hooklane.fanout.transaction import Record
 from hooklane.fanout.writer import CommitResult, TransactionWriter
+from hooklane.schemas.outgoing import Record
 
 BRIEF_S = 0.05
 METADATA = b"CGMDv2:metadata"

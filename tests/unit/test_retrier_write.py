@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException
 from hooklane.retrier import write
 from hooklane.retrier.commands import WriteTombstone
 from hooklane.retrier.write import Acked, FactWriter
-from hooklane.retrier.written import Record
+from hooklane.schemas.outgoing import Record
 from tests.support.retrier_facts import task, waiting
 from tests.support.retrier_loop import until
 

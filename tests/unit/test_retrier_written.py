@@ -17,10 +17,11 @@ from hooklane.retrier.commands import (
 from hooklane.retrier.resolve import letter_for
 from hooklane.retrier.spool import OwedRelease
 from hooklane.retrier.standing import Standing
-from hooklane.retrier.written import Layout, Record, record_of
+from hooklane.retrier.written import Layout, record_of
 from hooklane.schemas.book_status import read_status
 from hooklane.schemas.codec import ATTEMPTS, DEAD_LETTERS, LANES, TICKETS
 from hooklane.schemas.lane import lane_partition
+from hooklane.schemas.outgoing import Record
 from hooklane.schemas.records import DeadLetterReason, LaneRecord, RetryTicket
 from hooklane.schemas.topics import TopicNames
 from tests.support.fanout_facts import TIERS, entry

@@ -19,7 +19,7 @@ from hooklane.fanout.transaction import Layout
 from hooklane.fanout.window import Window
 from hooklane.runtime import kafka
 from hooklane.runtime.clock import SystemClock
-from hooklane.runtime.errors import HooklaneError, SettingsError
+from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.fence import SETTLES_S, Fence
 from hooklane.runtime.health import Readiness, serve_health
 from hooklane.runtime.kafka_admin import ASKED_S, KafkaAdmin
@@ -28,7 +28,7 @@ from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.secrets import Secrets
 from hooklane.runtime.settings import Settings
-from hooklane.runtime.shutdown import Shutdown, end_on_faults
+from hooklane.runtime.shutdown import Shutdown, end_on_faults, until_asked_or_failed
 from hooklane.runtime.subscriptions import SubscriptionFollower
 from hooklane.runtime.subscriptions_reader import TopicReader
 from hooklane.runtime.topic_apply import verify_topics
@@ -96,7 +96,7 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
         watch.begin(fanout, follower)
         fanout.start()
         try:
-            await _until_asked_or_failed(shutdown, fanout, follower)
+            await until_asked_or_failed(shutdown, fanout.failure, follower.failed)
         finally:
             await fanout.stop()
 
@@ -145,17 +145,3 @@ class _Watch:
             self._fanout.take_no_events()
         else:
             self._fanout.take_events()
-
-
-async def _until_asked_or_failed(
-    shutdown: Shutdown, fanout: FanOut, follower: SubscriptionFollower
-) -> None:
-    asked = asyncio.create_task(shutdown.wait())
-    await asyncio.wait(
-        (asked, fanout.failure, follower.failed), return_when=asyncio.FIRST_COMPLETED
-    )
-    asked.cancel()
-    if fanout.failure.done():
-        raise HooklaneError(fanout.failure.result())
-    if follower.failed.done():
-        raise HooklaneError(f"The subscriptions cannot be followed: {follower.failed.exception()}.")

@@ -2,26 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import NamedTuple
 
 from hooklane.fanout.delivery import Delivery
-from hooklane.fanout.redirect import Disabling, Redirect, Share
+from hooklane.fanout.redirect import Redirect, Share
 from hooklane.schemas import topics
-from hooklane.schemas.book_status import status_record
 from hooklane.schemas.codec import ATTEMPTS, DEAD_LETTERS, LANES, LEDGERS, TASKS, TICKETS
-from hooklane.schemas.lane import LaneId, lane_partition
+from hooklane.schemas.lane import lane_partition
+from hooklane.schemas.outgoing import Record, by_lane, disabled
 from hooklane.schemas.records import DeliveryTask, LaneRecord, LedgerRecord
 from hooklane.schemas.topics import TopicNames
-
-
-class Record(NamedTuple):
-    """One record to produce. A value of None is a tombstone."""
-
-    topic: str
-    partition: int
-    key: bytes
-    value: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +33,19 @@ def records(share: Share, layout: Layout, at_ms: int) -> Iterator[Record]:
         yield from _redirect(redirect, layout, at_ms)
     names = layout.names
     for letter in share.dead_letters:
-        yield _by_lane(names.dead_letters, letter.lane, DEAD_LETTERS.encode(letter), layout)
+        yield by_lane(
+            names.dead_letters, letter.lane, DEAD_LETTERS.encode(letter), layout.partitions
+        )
     for attempt in share.attempts:
-        yield _by_lane(names.attempts, attempt.lane, ATTEMPTS.encode(attempt), layout)
+        yield by_lane(names.attempts, attempt.lane, ATTEMPTS.encode(attempt), layout.partitions)
     for disabling in share.disablings:
-        yield _status(disabling, names)
+        yield disabled(
+            names.subscriptions,
+            disabling.id,
+            disabling.offset,
+            disabling.reason,
+            disabling.at_ms,
+        )
 
 
 def _lane_records(share: Share, layout: Layout, at_ms: int) -> Iterator[Record]:
@@ -112,14 +109,4 @@ def _redirect(redirect: Redirect, layout: Layout, at_ms: int) -> Iterator[Record
     yield Record(names.backlog, partition, key, TASKS.encode(task))
     if redirect.ticket is not None:
         value = TICKETS.encode(redirect.ticket.record)
-        yield _by_lane(names.retry(redirect.ticket.tier), delivery.lane, value, layout)
-
-
-def _by_lane(topic: str, lane: LaneId, value: bytes, layout: Layout) -> Record:
-    return Record(topic, lane_partition(lane, layout.partitions), lane.encode(), value)
-
-
-def _status(disabling: Disabling, names: TopicNames) -> Record:
-    at = datetime.fromtimestamp(disabling.at_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    key, value = status_record(disabling.id, disabling.offset, disabling.reason, at)
-    return Record(names.subscriptions, 0, key, value)
+        yield by_lane(names.retry(redirect.ticket.tier), delivery.lane, value, layout.partitions)

@@ -15,7 +15,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from hooklane.fanout.redirect import Share
-from hooklane.fanout.transaction import Record
+from hooklane.schemas.outgoing import Record
 
 log = structlog.get_logger(__name__)
 

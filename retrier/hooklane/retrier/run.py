@@ -23,7 +23,6 @@ from hooklane.retrier.write import FactWriter
 from hooklane.retrier.written import Layout
 from hooklane.runtime import kafka
 from hooklane.runtime.clock import SystemClock
-from hooklane.runtime.errors import HooklaneError
 from hooklane.runtime.fence import SETTLES_S, Fence
 from hooklane.runtime.group_poll import GroupPoll
 from hooklane.runtime.health import Readiness, serve_health
@@ -35,7 +34,7 @@ from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.secrets import Secrets
 from hooklane.runtime.settings import Settings
-from hooklane.runtime.shutdown import Shutdown, end_on_faults
+from hooklane.runtime.shutdown import Shutdown, end_on_faults, until_asked_or_failed
 from hooklane.runtime.subscriptions import SubscriptionFollower
 from hooklane.runtime.subscriptions_reader import TopicReader
 from hooklane.runtime.topic_apply import verify_topics
@@ -90,7 +89,7 @@ async def run_retrier(settings: Settings, shutdown: Shutdown, secrets: KnownSecr
         writer.start(workshop.acked, retrier.failed)
         retrier.start(_source(settings, access, retrier, tiers, around))
         try:
-            await _until_asked_or_failed(shutdown, retrier, follower)
+            await until_asked_or_failed(shutdown, retrier.failure, follower.failed)
         finally:
             await retrier.stop(settings.retrier.shutdown_grace.seconds)
 
@@ -139,17 +138,3 @@ def _source(
         _ANSWER_S,
         tiers.along,
     )
-
-
-async def _until_asked_or_failed(
-    shutdown: Shutdown, retrier: Retrier, follower: SubscriptionFollower
-) -> None:
-    asked = asyncio.create_task(shutdown.wait())
-    await asyncio.wait(
-        (asked, retrier.failure, follower.failed), return_when=asyncio.FIRST_COMPLETED
-    )
-    asked.cancel()
-    if retrier.failure.done():
-        raise HooklaneError(retrier.failure.result())
-    if follower.failed.done():
-        raise HooklaneError(f"The subscriptions cannot be followed: {follower.failed.exception()}.")

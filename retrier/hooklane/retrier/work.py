@@ -23,8 +23,9 @@ from hooklane.retrier.spool import Spool, Waiting
 from hooklane.retrier.standing import TicketPlace
 from hooklane.retrier.surroundings import Surroundings
 from hooklane.retrier.write import Acked
-from hooklane.retrier.written import Layout, Record, Write, record_of
+from hooklane.retrier.written import Layout, Write, record_of
 from hooklane.schemas.lane import LaneId
+from hooklane.schemas.outgoing import Record
 from hooklane.schemas.records import AttemptOutcome
 
 

@@ -16,7 +16,8 @@ from typing import NamedTuple, Protocol
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from hooklane.retrier.written import Record, Write
+from hooklane.retrier.written import Write
+from hooklane.schemas.outgoing import Record
 
 log = structlog.get_logger(__name__)
 

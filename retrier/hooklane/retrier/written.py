@@ -1,8 +1,7 @@
 """What the decisions want written, as Kafka records. Pure."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from hooklane.retrier.commands import (
     WriteAttempt,
@@ -13,23 +12,13 @@ from hooklane.retrier.commands import (
     WriteTombstone,
 )
 from hooklane.schemas import topics
-from hooklane.schemas.book_status import status_record
 from hooklane.schemas.codec import ATTEMPTS, DEAD_LETTERS, LANES, TICKETS
-from hooklane.schemas.lane import LaneId, lane_partition
 from hooklane.schemas.letter import fitting
+from hooklane.schemas.outgoing import Record, by_lane, disabled
 from hooklane.schemas.records import LaneRecord, RetryTicket
 from hooklane.schemas.topics import TopicNames
 
 Write = WriteAttempt | WriteLetter | WriteRelease | WriteStatus | WriteTicket | WriteTombstone
-
-
-class Record(NamedTuple):
-    """One record to produce. A value of None is a tombstone."""
-
-    topic: str
-    partition: int
-    key: bytes
-    value: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +41,19 @@ def record_of(write: Write, layout: Layout, at_ms: int) -> Record:
             return _ticket(write, layout)
         case WriteLetter(_, letter):
             value = DEAD_LETTERS.encode(fitting(letter, layout.max_letter_bytes))
-            return _by_lane(names.dead_letters, letter.lane, value, layout)
+            return by_lane(names.dead_letters, letter.lane, value, layout.partitions)
         case WriteRelease():
             return _release(write, layout, at_ms)
         case WriteAttempt(record):
-            return _by_lane(names.attempts, record.lane, ATTEMPTS.encode(record), layout)
+            return by_lane(names.attempts, record.lane, ATTEMPTS.encode(record), layout.partitions)
         case WriteStatus():
-            at = datetime.fromtimestamp(write.at_ms / 1000, UTC).isoformat(timespec="milliseconds")
-            key, value = status_record(write.subscription, write.offset, write.reason, at)
-            return Record(names.subscriptions, 0, key, value)
+            return disabled(
+                names.subscriptions,
+                write.subscription,
+                write.offset,
+                write.reason,
+                write.at_ms,
+            )
         case _:
             assert_never(write)
 
@@ -96,7 +89,3 @@ def _release(write: WriteRelease, layout: Layout, at_ms: int) -> Record:
     partition = owed.event_partition % layout.partitions
     key = topics.released_key(owed.lane)
     return Record(layout.names.lanes, partition, key, LANES.encode(record))
-
-
-def _by_lane(topic: str, lane: LaneId, value: bytes, layout: Layout) -> Record:
-    return Record(topic, lane_partition(lane, layout.partitions), lane.encode(), value)

@@ -66,6 +66,25 @@ def end_on_faults(failed: Callable[[str], None]) -> None:
     asyncio.get_running_loop().set_exception_handler(tell)
 
 
+async def until_asked_or_failed(
+    shutdown: Shutdown, failure: asyncio.Future[str], following: asyncio.Future[None]
+) -> None:
+    """Until somebody asks the service to end, or it cannot go on.
+
+    `failure`: why the service stopped; `following` ends when the subscriptions are not followed.
+
+    Raises:
+        HooklaneError: it cannot go on.
+    """
+    asked = asyncio.create_task(shutdown.wait())
+    await asyncio.wait((asked, failure, following), return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if failure.done():
+        raise HooklaneError(failure.result())
+    if following.done():
+        raise HooklaneError(f"The subscriptions cannot be followed: {following.exception()}.")
+
+
 @contextmanager
 def shutdown_signals() -> Iterator[Shutdown]:
     """SIGTERM and SIGINT ask the service to end while this is open.
