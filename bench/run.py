@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from bench.isolation import measure_isolation
@@ -21,7 +22,8 @@ from bench.throughput import Runs, measure_throughput
 from tests.kafka.broker import Kafka, SingleBroker
 from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
 
-_BENCHMARKS = ("latency", "isolation", "throughput", "profile")
+_PINNED = ("throughput", "profile")
+_BENCHMARKS = ("latency", "isolation", *_PINNED)
 
 
 def main() -> int:
@@ -29,33 +31,27 @@ def main() -> int:
     # So that what was started is ended also when this is.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wanted = [told.only] if told.only else list(_BENCHMARKS)
-    cores = choose_cores()
-    if cores is None:
-        print(
-            "There is one core only: nothing is pinned, figures mix all processes.", file=sys.stderr
-        )
-        return _run(wanted, told, None)
-    with on(cores.rest):
-        return _run(wanted, told, cores)
-
-
-def _run(wanted: list[str], told: argparse.Namespace, cores: Cores | None) -> int:
     try:
-        broker = SingleBroker(ensure_jars(), Path(tempfile.mkdtemp(prefix="hooklane-bench-kafka-")))
-    except KafkaUnavailableError as error:
-        print(error, file=sys.stderr)
-        return 1
-    try:
-        kafka = broker.start()
-        found = {name: _measure(name, kafka, cores, told) for name in wanted}
+        found = {name: _run(name, told) for name in wanted}
     except (KafkaUnavailableError, NoCompilerError, ProfilerError) as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        broker.close()
     if told.json:
         print(json.dumps({name: report.values for name, report in found.items()}, indent=2))
     return 0
+
+
+def _run(name: str, told: argparse.Namespace) -> Report:
+    """On a broker of its own. What is measured by CPU time has a core for itself."""
+    cores = choose_cores() if name in _PINNED else None
+    if name in _PINNED and cores is None:
+        print("There is one core only: nothing is pinned, figures mix everything.", file=sys.stderr)
+    with on(cores.rest) if cores is not None else nullcontext():
+        broker = SingleBroker(ensure_jars(), Path(tempfile.mkdtemp(prefix="hooklane-bench-kafka-")))
+        try:
+            return _measure(name, broker.start(), cores, told)
+        finally:
+            broker.close()
 
 
 def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namespace) -> Report:
@@ -65,7 +61,7 @@ def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namesp
         case "latency":
             report = measure_latency(kafka, told.latency_events)
         case "isolation":
-            report = measure_isolation(kafka)
+            report = measure_isolation(kafka, told.rounds)
         case "throughput":
             report = measure_throughput(kafka, cores, runs)
         case _:
