@@ -1,12 +1,10 @@
 """From settings to a running fan-out, and to its end."""
 
-import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from hooklane.delivery.assemble import open_engine
-from hooklane.delivery.attempt import Attempter
-from hooklane.delivery.circuit import Circuits
-from hooklane.fanout.commit import Pace
+from hooklane.delivery.ground import Ground, Running, standing_on_kafka
+from hooklane.fanout.commit import Pace, Write
 from hooklane.fanout.kafka_side import KafkaSide
 from hooklane.fanout.match import Matcher
 from hooklane.fanout.owned import OwnedPartitions
@@ -17,21 +15,14 @@ from hooklane.fanout.settle import Settler
 from hooklane.fanout.subscribed import Subscribed
 from hooklane.fanout.transaction import Layout
 from hooklane.fanout.window import Window
-from hooklane.runtime import kafka
-from hooklane.runtime.clock import SystemClock
-from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.fence import SETTLES_S, Fence
-from hooklane.runtime.health import Readiness, serve_health
-from hooklane.runtime.kafka_admin import ASKED_S, KafkaAdmin
-from hooklane.runtime.kafka_settings import access_from, plan_from, policy_from
-from hooklane.runtime.metrics import Metrics, Service
+from hooklane.runtime.health import Readiness
+from hooklane.runtime.kafka_settings import policy_from
+from hooklane.runtime.metrics import Service
 from hooklane.runtime.redaction import KnownSecrets
-from hooklane.runtime.secrets import Secrets
 from hooklane.runtime.settings import Settings
 from hooklane.runtime.shutdown import Shutdown, end_on_faults, until_asked_or_failed
 from hooklane.runtime.subscriptions import SubscriptionFollower
-from hooklane.runtime.subscriptions_reader import TopicReader
-from hooklane.runtime.topic_apply import verify_topics
 from hooklane.schemas.book import BookChange
 
 _LARGEST_SHARE = 0.5
@@ -43,14 +34,30 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
     Raises:
         HooklaneError: it cannot start or cannot go on; one sentence that says why.
     """
-    topics = settings.event_topics()
-    if settings.delivery.proxy is not None:
-        # Better no delivery than one that goes out past the proxy.
-        raise SettingsError("HOOKLANE_DELIVERY__PROXY is not supported by this version: unset it.")
-    access = access_from(settings)
-    admin = KafkaAdmin(access, ASKED_S)
-    metrics, readiness = Metrics(Service.FANOUT), Readiness()
-    clock = SystemClock()
+    settings.event_topics()
+    async with (
+        standing_on_kafka(settings, Service.FANOUT, secrets) as ground,
+        fanout_running(ground) as running,
+    ):
+        end_on_faults(running.failed)
+        await until_asked_or_failed(shutdown, running.failure, running.following)
+
+
+def _unwatched(write: Write) -> Write:
+    return write
+
+
+@asynccontextmanager
+async def fanout_running(
+    ground: Ground, watched: Callable[[Write], Write] = _unwatched
+) -> AsyncIterator[Running]:
+    """A fan-out that runs while this is open. `watched` wraps what writes its transactions.
+
+    Raises:
+        HooklaneError: it cannot start.
+    """
+    settings, metrics, readiness = ground.settings, ground.metrics, ground.readiness
+    clock = ground.clock
     process = Process(
         group=settings.fanout.group_id,
         owned=OwnedPartitions(),
@@ -58,47 +65,39 @@ async def run_fanout(settings: Settings, shutdown: Shutdown, secrets: KnownSecre
         clock=clock,
         metrics=metrics,
         readiness=readiness,
-        circuits=Circuits(),
+        circuits=ground.circuits,
     )
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(serve_health(settings.http, readiness, metrics))
-        limits = await asyncio.to_thread(verify_topics, admin, plan_from(settings))
         subscribed = Subscribed(Matcher())
         watch = _Watch(subscribed, readiness)
-        reader = TopicReader(kafka.internal_consumer(access), settings.topic_names.subscriptions)
-        follower = SubscriptionFollower(reader, policy_from(settings), watch.changed, metrics)
+        policy = policy_from(settings)
+        follower = SubscriptionFollower(ground.reader, policy, watch.changed, metrics)
         stack.push_async_callback(follower.stop)
         await follower.start()
         readiness.subscriptions_read()
-        engine = open_engine(settings.delivery, settings.denied_ports | {port})
-        stack.push_async_callback(engine.close)
         layout = Layout(settings.topic_names, settings.topics.partitions, process.group)
-        side = KafkaSide(access, admin, process, layout)
+        side = KafkaSide(ground.access, ground.admin, process, layout)
         stack.push_async_callback(side.close)
         await side.open()
-        grace_s = settings.fanout.revoke_grace.seconds
         outside = Outside(
-            source=side.source(topics, grace_s),
+            source=side.source(settings.event_topics(), settings.fanout.revoke_grace.seconds),
             restorer=side.restorer,
             topics=side.topics,
-            attempts=Attempter(engine, Secrets(settings.secrets, secrets), clock, Service.FANOUT),
-            write=side.write,
+            attempts=ground.attempts,
+            write=watched(side.write),
             reopen=side.reopen,
         )
         rules = Rules(
             Settler(process.group, settings.retry.tiers),
-            policy_from(settings),
-            limits.backlog_max_bytes,
-            limits.dead_letters_max_bytes,
+            policy,
+            ground.limits.backlog_max_bytes,
+            ground.limits.dead_letters_max_bytes,
         )
         fanout = FanOut(process, outside, subscribed, rules, limits_of(settings))
-        end_on_faults(fanout.failed)
         watch.begin(fanout, follower)
         fanout.start()
-        try:
-            await until_asked_or_failed(shutdown, fanout.failure, follower.failed)
-        finally:
-            await fanout.stop()
+        stack.push_async_callback(fanout.stop)
+        yield Running(readiness, fanout.failure, follower.failed, fanout.failed)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -1,51 +1,27 @@
-"""What both services of the demonstration stand on: settings, subscriptions, engine, clock."""
+"""The demonstration's settings and subscriptions, and how its services are watched."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import orjson
 
-from hooklane.delivery.circuit import CircuitTerms
-from hooklane.delivery.exchange import Engine
-from hooklane.ops.demo_broker import PARTITIONS
+from hooklane.delivery.ground import Running
 from hooklane.ops.demo_receivers import Receiver
 from hooklane.ops.demo_shop import TOPIC
-from hooklane.runtime.clock import Clock
+from hooklane.ops.embedded_broker import PARTITIONS
 from hooklane.runtime.errors import HooklaneError
-from hooklane.runtime.health import Readiness
-from hooklane.runtime.secrets import Secrets
 from hooklane.runtime.settings import Settings
 
 TIERS: Final = ("500ms", "1s", "2s")
 _SCHEDULE: Final = [*TIERS, *("2s" for _ in range(5))]
-CIRCUITS: Final = CircuitTerms(cool_down_s=1.0, cap_s=1.0)
 _EFFECTIVE_FROM: Final = "2020-01-01T00:00:00Z"
 _READY_S: Final = 20.0
 _LOOK_S: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """`circuits`: shorter than a service's, as all waits of the demonstration are."""
-
-    settings: Settings
-    engine: Engine
-    secrets: Secrets
-    clock: Clock
-    circuits: CircuitTerms
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A service: how ready it is, and what is done when it cannot go on."""
-
-    readiness: Readiness
-    failures: Sequence[asyncio.Future[Any]]
-
-
-def settings_for(bootstrap_servers: str) -> Settings:
+def settings_for(bootstrap_servers: str, spool: Path) -> Settings:
     """Settings of the demonstration: nothing of the environment or of a file comes in."""
     return Settings.model_validate(
         {
@@ -61,7 +37,11 @@ def settings_for(bootstrap_servers: str) -> Settings:
                 "revoke_grace": "500ms",
                 "shutdown_grace": "500ms",
             },
-            "retrier": {"revoke_grace": "500ms", "shutdown_grace": "500ms"},
+            "retrier": {
+                "spool_dir": spool,
+                "revoke_grace": "500ms",
+                "shutdown_grace": "500ms",
+            },
             "retry": {"tiers": list(TIERS)},
             "delivery": {"allow_http": True, "allow_networks": ["127.0.0.0/8"]},
             "secrets": {"allow_plaintext": True},
@@ -107,6 +87,9 @@ async def until_ready(services: Sequence[Running]) -> None:
 
 def check(services: Sequence[Running]) -> None:
     """Raises HooklaneError if a service cannot go on."""
-    for failure in (found for one in services for found in one.failures if found.done()):
-        cause = failure.exception() or failure.result()
-        raise HooklaneError(f"A service of the demonstration cannot go on: {cause}.")
+    for one in services:
+        if one.failure.done():
+            raise HooklaneError(f"A service cannot go on: {one.failure.result()}.")
+        if one.following.done():
+            cause = one.following.exception()
+            raise HooklaneError(f"The subscriptions cannot be followed: {cause}.")

@@ -11,29 +11,21 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import Final
 
-from hooklane.delivery.assemble import open_engine
-from hooklane.ops.demo_broker import embedded_broker, make_topics, write_documents
-from hooklane.ops.demo_fanout import fanout_running
-from hooklane.ops.demo_ground import (
-    CIRCUITS,
-    Ground,
-    Running,
-    check,
-    documents,
-    settings_for,
-    until_ready,
-)
-from hooklane.ops.demo_lanes import LaneBoard
+from hooklane.delivery.ground import Running
+from hooklane.fanout.run import fanout_running
+from hooklane.ops.demo_ground import check, documents, settings_for, until_ready
 from hooklane.ops.demo_receivers import Receiver, Told, receiving
-from hooklane.ops.demo_retrier import retrier_running
 from hooklane.ops.demo_shop import SOURCE, SUBSCRIBERS, TOPIC, days_work
 from hooklane.ops.demo_verdict import Outcome
+from hooklane.ops.embedded_broker import embedded_broker, make_topics, write_documents
+from hooklane.ops.embedded_ground import standing_on_embedded
+from hooklane.ops.lane_board import LaneBoard
 from hooklane.producer import AsyncEventPublisher, NewEvent, PublishError
-from hooklane.runtime.clock import SystemClock
+from hooklane.retrier.run import retrier_running
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka_settings import access_from
+from hooklane.runtime.metrics import Service
 from hooklane.runtime.redaction import KnownSecrets
-from hooklane.runtime.secrets import Secrets
 
 _EVENTS_A_SECOND: Final = 40
 _PATIENCE_S: Final = 12.0
@@ -100,7 +92,7 @@ async def everything_running(stage: Stage) -> AsyncIterator[AsyncEventPublisher]
         tempfile.TemporaryDirectory(prefix="hooklane-demo-", ignore_cleanup_errors=True) as spool,
         embedded_broker() as address,
     ):
-        settings = settings_for(address)
+        settings = settings_for(address, Path(spool))
         access, names = access_from(settings), settings.topic_names
         stage.bootstrap_servers = address
         shop = {"bootstrap.servers": address}
@@ -114,22 +106,17 @@ async def everything_running(stage: Stage) -> AsyncIterator[AsyncEventPublisher]
             await asyncio.to_thread(
                 write_documents, access, names.subscriptions, documents(stage.receivers, urls)
             )
-            engine = open_engine(settings.delivery, settings.denied_ports)
-            try:
-                ground = Ground(
-                    settings, engine, Secrets(settings.secrets, known), SystemClock(), CIRCUITS
-                )
-                stage.phase = "starting the fan-out and the retrier"
-                async with (
-                    fanout_running(ground, stage.board) as fanout,
-                    retrier_running(ground, Path(spool)) as retrier,
-                ):
-                    stage.services = (fanout, retrier)
-                    stage.phase = "waiting for the consumer groups to form"
-                    await until_ready(stage.services)
-                    yield publisher
-            finally:
-                await engine.close()
+            stage.phase = "starting the fan-out and the retrier"
+            async with (
+                standing_on_embedded(settings, Service.FANOUT, known) as fanouts,
+                standing_on_embedded(settings, Service.RETRIER, known) as retriers,
+                fanout_running(fanouts, stage.board.watched) as fanout,
+                retrier_running(retriers) as retrier,
+            ):
+                stage.services = (fanout, retrier)
+                stage.phase = "waiting for the consumer groups to form"
+                await until_ready(stage.services)
+                yield publisher
 
 
 async def days_events(stage: Stage, publisher: AsyncEventPublisher) -> None:

@@ -1,9 +1,11 @@
-"""Which lanes wait for the retrier, by subscription, as the fan-out's transactions say. Pure."""
+"""Which lanes wait for the retrier, by subscription, as the fan-out's transactions say."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from hooklane.fanout.commit import Write
 from hooklane.fanout.redirect import Share
+from hooklane.fanout.writer import CommitResult
 from hooklane.schemas.lane import LaneId
 
 
@@ -23,6 +25,17 @@ class LaneBoard:
                     self._released[subscription] += 1
             for delivery in share.blocked:
                 self._blocked[delivery.lane] = delivery.subscription
+
+    def watched(self, write: Write) -> Write:
+        """As `write`, and the board is told of what was committed."""
+
+        async def watched(shares: Sequence[Share], metadata: bytes) -> CommitResult:
+            result = await write(shares, metadata)
+            if result is CommitResult.COMMITTED:
+                self.committed(shares)
+            return result
+
+        return watched
 
     def blocked(self, subscription: str) -> int:
         """Lanes that are blocked now."""

@@ -1,4 +1,4 @@
-"""The broker that is inside librdkafka: enough of Kafka for a demonstration, and no more.
+"""The broker that is inside librdkafka: enough of Kafka to look at it work, and no more.
 
 It is made for librdkafka's own tests: one process, in memory, nothing survives its end. It makes
 topics of four partitions by itself when they are asked for, and answers transactions; but it hides
@@ -104,7 +104,7 @@ class EmbeddedAdmin(KafkaAdmin):
         return dict.fromkeys(partitions)
 
 
-class ConfigTopic:
+class EmbeddedReader:
     """The config topic by one plain consumer (`ConfigReader` of runtime.subscriptions)."""
 
     def __init__(self, access: KafkaAccess, topic: str) -> None:

@@ -2,7 +2,7 @@
 
 from hooklane.fanout.delivery import Delivery
 from hooklane.fanout.redirect import Share
-from hooklane.ops.demo_lanes import LaneBoard
+from hooklane.ops.lane_board import LaneBoard
 from hooklane.schemas.lane import LaneId
 from tests.support.fanout_facts import PLACE, delivery
 

@@ -1,0 +1,115 @@
+"""What a service stands on. It is the same service on a Kafka and on the embedded broker.
+
+async with standing_on_kafka(settings, Service.FANOUT, secrets) as ground:
+    async with fanout_running(ground) as running:
+        await until_asked_or_failed(shutdown, *running.failures)
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from hooklane.delivery.assemble import open_engine
+from hooklane.delivery.attempt import Attempted, Attempter, Delivery
+from hooklane.delivery.circuit import Circuits
+from hooklane.delivery.exchange import Running as Exchanging
+from hooklane.runtime import kafka
+from hooklane.runtime.clock import Clock, SystemClock
+from hooklane.runtime.health import Readiness, serve_health
+from hooklane.runtime.kafka import KafkaAccess
+from hooklane.runtime.kafka_admin import ASKED_S, KafkaAdmin
+from hooklane.runtime.kafka_settings import access_from, plan_from
+from hooklane.runtime.metrics import Metrics, Service
+from hooklane.runtime.redaction import KnownSecrets
+from hooklane.runtime.secrets import Secrets
+from hooklane.runtime.settings import Settings
+from hooklane.runtime.subscriptions import ConfigReader
+from hooklane.runtime.subscriptions_reader import TopicReader
+from hooklane.runtime.topic_apply import Verified, verify_topics
+
+
+class Attempts(Protocol):
+    """What makes an HTTP attempt of a delivery."""
+
+    def start(self, delivery: Delivery, done: Callable[[Attempted], None]) -> Exchanging: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One service's. `reader`: of the config topic, for this service alone."""
+
+    settings: Settings
+    access: KafkaAccess
+    admin: KafkaAdmin
+    reader: ConfigReader
+    limits: Verified
+    attempts: Attempts
+    circuits: Circuits
+    clock: Clock
+    metrics: Metrics
+    readiness: Readiness
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that runs: how ready it is, and when it cannot go on.
+
+    `failure`: why it stopped; `following` ends when the subscriptions are not followed any more;
+    `failed` tells it of a fault that somebody else met.
+    """
+
+    readiness: Readiness
+    failure: asyncio.Future[str]
+    following: asyncio.Future[None]
+    failed: Callable[[str], None]
+
+
+@asynccontextmanager
+async def delivering(
+    settings: Settings, service: Service, secrets: KnownSecrets, own_ports: frozenset[int]
+) -> AsyncIterator[Attempts]:
+    """What makes the attempts of `service`; its engine is open while this is.
+
+    Raises:
+        SettingsError: a setting that this version cannot follow.
+    """
+    engine = open_engine(settings.delivery, settings.denied_ports | own_ports)
+    try:
+        yield Attempter(engine, Secrets(settings.secrets, secrets), SystemClock(), service)
+    finally:
+        await engine.close()
+
+
+@asynccontextmanager
+async def standing_on_kafka(
+    settings: Settings, service: Service, secrets: KnownSecrets
+) -> AsyncIterator[Ground]:
+    """Health is served, the topics are right, and deliveries can go out while this is open.
+
+    Raises:
+        HooklaneError: a topic is missing or wrong, Kafka does not answer, a setting is wrong.
+    """
+    access = access_from(settings)
+    admin = KafkaAdmin(access, ASKED_S)
+    metrics, readiness = Metrics(service), Readiness()
+    async with (
+        serve_health(settings.http, readiness, metrics) as port,
+        # A wrong setting is told before Kafka is asked anything.
+        delivering(settings, service, secrets, frozenset({port})) as attempts,
+    ):
+        limits = await asyncio.to_thread(verify_topics, admin, plan_from(settings))
+        reader = TopicReader(kafka.internal_consumer(access), settings.topic_names.subscriptions)
+        yield Ground(
+            settings=settings,
+            access=access,
+            admin=admin,
+            reader=reader,
+            limits=limits,
+            attempts=attempts,
+            circuits=Circuits(),
+            clock=SystemClock(),
+            metrics=metrics,
+            readiness=readiness,
+        )

@@ -1,0 +1,43 @@
+"""What a service stands on where the broker is the embedded one: the same service, no Kafka."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from hooklane.delivery.circuit import Circuits, CircuitTerms
+from hooklane.delivery.ground import Ground, delivering
+from hooklane.ops.embedded_broker import LARGEST_RECORD, EmbeddedAdmin, EmbeddedReader
+from hooklane.runtime.clock import SystemClock
+from hooklane.runtime.health import Readiness
+from hooklane.runtime.kafka_settings import access_from
+from hooklane.runtime.metrics import Metrics, Service
+from hooklane.runtime.redaction import KnownSecrets
+from hooklane.runtime.settings import Settings
+from hooklane.runtime.topic_apply import Verified
+
+CIRCUITS = CircuitTerms(cool_down_s=1.0, cap_s=1.0)
+"""Shorter than a service's: somebody is looking on."""
+
+
+@asynccontextmanager
+async def standing_on_embedded(
+    settings: Settings, service: Service, secrets: KnownSecrets
+) -> AsyncIterator[Ground]:
+    """Its topics are there already; deliveries can go out while this is open.
+
+    Raises:
+        SettingsError: a setting that this version cannot follow.
+    """
+    access = access_from(settings)
+    async with delivering(settings, service, secrets, frozenset()) as attempts:
+        yield Ground(
+            settings=settings,
+            access=access,
+            admin=EmbeddedAdmin(access),
+            reader=EmbeddedReader(access, settings.topic_names.subscriptions),
+            limits=Verified(LARGEST_RECORD, LARGEST_RECORD),
+            attempts=attempts,
+            circuits=Circuits(CIRCUITS),
+            clock=SystemClock(),
+            metrics=Metrics(service),
+            readiness=Readiness(),
+        )
