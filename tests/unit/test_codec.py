@@ -4,7 +4,8 @@ import io
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from hooklane.schemas.codec import (
     Codec,
     UnknownSchemaError,
 )
+from hooklane.schemas.codec_attempt import attempt_datum
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import (
@@ -121,6 +123,17 @@ def test_records_come_back_as_they_were(codec: Codec[Any], records: st.SearchStr
         assert codec.decode(codec.encode(record)) == record
 
     round_trip()
+
+
+@given(record=attempts)
+def test_attempts_are_written_as_fastavro_writes_them(record: DeliveryAttempt) -> None:
+    """The hand-written datum of an attempt is fastavro's by the schema, to the byte."""
+    schema = fastavro.parse_schema(
+        json.loads((files("hooklane.schemas") / "avro" / "DeliveryAttempt.avsc").read_text())
+    )
+    twin = io.BytesIO()
+    fastavro.schemaless_writer(twin, schema, asdict(record))
+    assert attempt_datum(record) == twin.getvalue()
 
 
 def rabin(data: bytes) -> int:

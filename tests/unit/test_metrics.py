@@ -1,9 +1,13 @@
 """Metrics: the names that dashboards rely on, closed labels, and a registry each."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hooklane.runtime.metrics import EventOutcome, Metrics, Service, TransactionOutcome
+from hooklane.runtime.metrics_hot import HotHistogram
 from hooklane.schemas.records import AttemptOutcome
 from hooklane.schemas.version import __version__
 
@@ -55,6 +59,19 @@ def test_every_outcome_has_its_child() -> None:
     metrics = Metrics(Service.FANOUT)
     assert set(metrics.events) == set(EventOutcome)
     assert set(metrics.transactions) == set(TransactionOutcome)
+
+
+@given(st.lists(st.floats(0, 100, allow_nan=False) | st.sampled_from([0.005, 0.01, 60.0])))
+def test_the_hot_ones_say_what_the_library_would(seconds: list[float]) -> None:
+    """A histogram without locks exports what prometheus-client's own does, bounds included."""
+    bounds = (0.005, 0.01, 1, 60)
+    registries = CollectorRegistry(), CollectorRegistry()
+    own = HotHistogram("h", "Help.", bounds, registries[0])
+    twin = Histogram("h", "Help.", buckets=bounds, registry=registries[1])
+    for one in seconds:
+        own.observe(one)
+        twin.observe(one)
+    assert generate_latest(registries[0]) == generate_latest(registries[1])
 
 
 def test_two_processes_in_one_do_not_meet() -> None:

@@ -96,11 +96,15 @@ class Circuits:
 
     def refuses(self, url: str, now: float) -> bool:
         """Whether attempts of this URL would be refused; asks without taking a probe."""
+        if not self._circuits:
+            return False
         circuit = self._circuits.get(_origin(url))
         return circuit is not None and circuit.refuses(now)
 
     def permit(self, url: str, now: float) -> Permit:
         """Ask for an attempt; an origin without a failure is free."""
+        if not self._circuits:
+            return Permit.FREE
         circuit = self._circuits.get(_origin(url))
         return Permit.FREE if circuit is None else circuit.permit(now)
 
@@ -108,8 +112,10 @@ class Circuits:
         """An attempt ended. Our own refusals say nothing about the receiver."""
         if outcome.kind is AttemptOutcome.REFUSED and outcome.status is None:
             return
-        origin = _origin(url)
         well = _is_well(outcome)
+        if well and not self._circuits:
+            return
+        origin = _origin(url)
         circuit = self._circuits.get(origin)
         if circuit is None:
             if well:

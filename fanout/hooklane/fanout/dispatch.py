@@ -113,7 +113,7 @@ class Dispatcher:
         for delivery in steps.redirect:
             self._redirect(delivery)
         for delivery in steps.discard:
-            self._draft_of(delivery).draft.settle(delivery)
+            self._discard(delivery)
         for delivery in steps.give_up:
             self._give_up(delivery, DeadLetterReason.DISABLED)
         for delivery in steps.start:
@@ -141,7 +141,7 @@ class Dispatcher:
 
     def _ended(self, delivery: Delivery, entry: Entry, attempted: Attempted) -> None:
         del self._running[delivery]
-        partition = self._draft_of(delivery)
+        partition = self._partition_of(delivery)
         ended = self._rules.ended(delivery, entry, attempted, self._clock.wall_ms())
         self._process.circuits.record(
             entry.subscription.url, delivery.lane, attempted.outcome, self._clock.monotonic()
@@ -150,6 +150,7 @@ class Dispatcher:
         self._metrics.attempt_duration.observe(attempted.record.duration_ms / 1000)
         partition.draft.attempted(ended.record)
         self._settle(partition, delivery, ended)
+        self._changed(partition)
         if (delivery.lane, delivery.sequence) not in self._given_up:
             self._landed(delivery)
         self.step()
@@ -173,23 +174,30 @@ class Dispatcher:
         self._metrics.delivery_latency.observe(max(age_ms, 0) / 1000)
         partition.draft.settle(delivery)
         self._schedule.resolved(delivery)
-        self._changed(partition)
 
     def _redirect(self, delivery: Delivery) -> None:
         redirect = self._failed.pop(delivery, None) or Redirect(delivery)
         if self._rules.fits_backlog(delivery.event):
-            self._draft_of(delivery).draft.redirect(redirect)
+            partition = self._partition_of(delivery)
+            partition.draft.redirect(redirect)
+            self._changed(partition)
         else:
             self._give_up(delivery, DeadLetterReason.TOO_LARGE)
 
+    def _discard(self, delivery: Delivery) -> None:
+        partition = self._partition_of(delivery)
+        partition.draft.settle(delivery)
+        self._changed(partition)
+
     def _give_up(self, delivery: Delivery, reason: DeadLetterReason) -> None:
         letter = self._rules.letter(delivery, reason, self._clock.wall_ms())
-        self._draft_of(delivery).draft.give_up(delivery.subscriber, letter)
+        partition = self._partition_of(delivery)
+        partition.draft.give_up(delivery.subscriber, letter)
+        self._changed(partition)
 
-    def _draft_of(self, delivery: Delivery) -> EventPartition:
+    def _partition_of(self, delivery: Delivery) -> EventPartition:
         partition = self._owned.at(delivery.place)
         assert partition is not None  # noqa: S101 - what is let go is cut off first
-        self._changed(partition)
         return partition
 
     def _landed(self, delivery: Delivery) -> None:

@@ -9,7 +9,7 @@ from hooklane.fanout.settle import Ended, Settler, Terms
 from hooklane.schemas.book import Entry
 from hooklane.schemas.event import Event
 from hooklane.schemas.letter import event_bytes, fitting
-from hooklane.schemas.records import DeadLetter, DeadLetterReason
+from hooklane.schemas.records import AttemptOutcome, DeadLetter, DeadLetterReason
 from hooklane.schemas.subscription_values import ServicePolicy
 
 _TASK_OVERHEAD = 2048
@@ -29,6 +29,9 @@ class Rules:
 
     def ended(self, delivery: Delivery, entry: Entry, attempted: Attempted, now_ms: int) -> Ended:
         """What follows an attempt that was made by the document of `entry`."""
+        if attempted.outcome.kind is AttemptOutcome.DELIVERED:
+            # What the document says about failures is not looked up for what did not fail.
+            return Ended(attempted.record)
         subscription = entry.subscription
         terms = Terms(
             RetryPolicy(subscription.schedule(self._policy)),

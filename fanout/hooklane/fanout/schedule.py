@@ -234,8 +234,9 @@ class Schedule:
 
     def _take_turn(self, queue: _Queue) -> None:
         """Put a queue into the round if it has a lane to start and a free slot for it."""
-        limit = self._gate.max_in_flight(queue.subscription)
-        if queue.ready and not queue.in_turn and len(queue.in_flight) < limit:
+        if not queue.ready or queue.in_turn:
+            return
+        if len(queue.in_flight) < self._gate.max_in_flight(queue.subscription):
             queue.in_turn = True
             self._turns.append(queue)
 

@@ -6,6 +6,7 @@ that it writes about, also where that has not moved.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from functools import partial
@@ -91,8 +92,7 @@ class TransactionWriter:
         assert producer is not None  # noqa: S101 - `write` has opened it
         try:
             self._step(producer, producer.begin_transaction)
-            for record in records:
-                self._step(producer, partial(_produce, producer, record))
+            self._step(producer, partial(_produce, producer, deque(records)))
             offsets = [
                 TopicPartition(share.place.topic, share.place.partition, share.offset)
                 for share in shares
@@ -124,8 +124,13 @@ class TransactionWriter:
             raise _AbortedError(str(cause)) from error
 
 
-def _produce(producer: TransactionalProducer, record: Record) -> None:
-    while True:
+def _produce(producer: TransactionalProducer, waiting: deque[Record]) -> None:
+    """What has been produced leaves `waiting`, so that this may be called again.
+
+    All of them in one step: one each would double their price.
+    """
+    while waiting:
+        record = waiting[0]
         try:
             producer.produce(
                 record.topic, value=record.value, key=record.key, partition=record.partition
@@ -133,7 +138,7 @@ def _produce(producer: TransactionalProducer, record: Record) -> None:
         except BufferError:
             producer.poll(0.05)
         else:
-            return
+            waiting.popleft()
 
 
 def _persist(call: Callable[[], None], seconds: float) -> None:

@@ -20,11 +20,14 @@ def fanout(context: typer.Context) -> None:
     import uvloop  # noqa: PLC0415 - what a service needs, `--help` goes without
 
     from hooklane.fanout.run import run_fanout  # noqa: PLC0415
+    from hooklane.runtime.collector import calm_collector  # noqa: PLC0415
     from hooklane.runtime.log import start_logging  # noqa: PLC0415
     from hooklane.runtime.shutdown import shutdown_signals  # noqa: PLC0415
 
     settings = settings_of(context)
     secrets = start_logging(settings, "fanout")
+
+    calm_collector()
 
     async def run() -> None:
         with shutdown_signals() as shutdown:

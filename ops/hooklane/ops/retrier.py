@@ -20,11 +20,14 @@ def retrier(context: typer.Context) -> None:
     import uvloop  # noqa: PLC0415 - what a service needs, `--help` goes without
 
     from hooklane.retrier.run import run_retrier  # noqa: PLC0415
+    from hooklane.runtime.collector import calm_collector  # noqa: PLC0415
     from hooklane.runtime.log import start_logging  # noqa: PLC0415
     from hooklane.runtime.shutdown import shutdown_signals  # noqa: PLC0415
 
     settings = settings_of(context)
     secrets = start_logging(settings, "retrier")
+
+    calm_collector()
 
     async def run() -> None:
         with shutdown_signals() as shutdown:

@@ -5,8 +5,7 @@
     metrics.attempts[AttemptOutcome.DELIVERED].inc()
     metrics.attempt_duration.observe(0.012)
 
-Every label value comes from a closed enum and its child is bound once, so that a hot path costs
-one lock and one addition (measured: 0.4 µs a counter, 0.7 µs a histogram). Each `Metrics` has a
+Every label value comes from a closed enum and its child is bound once. Each `Metrics` has a
 registry of its own: tests and two services in one process do not meet.
 """
 
@@ -24,6 +23,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from hooklane.runtime.metrics_hot import HotCounter, HotGauge, HotHistogram
 from hooklane.schemas.records import AttemptOutcome
 from hooklane.schemas.version import __version__
 
@@ -76,10 +76,7 @@ class Metrics:
         self._of_transactions(registry)
 
     def _of_events(self, registry: CollectorRegistry) -> None:
-        self.events = _by(
-            Counter("hooklane_events_total", "Events read.", ("outcome",), registry=registry),
-            EventOutcome,
-        )
+        self.events = HotCounter("hooklane_events_total", "Events read.", EventOutcome, registry).by
         self.dropped_attributes = Counter(
             "hooklane_dropped_attributes_total",
             "CloudEvents attributes dropped because they cannot be read or sent.",
@@ -106,29 +103,27 @@ class Metrics:
         )
 
     def _of_deliveries(self, registry: CollectorRegistry, service: Service) -> None:
-        attempts = Counter(
+        self.attempts = HotCounter(
             "hooklane_delivery_attempts_total",
             "HTTP attempts that ended.",
-            ("service", "outcome"),
-            registry=registry,
-        )
-        self.attempts: Mapping[AttemptOutcome, Counter] = {
-            outcome: attempts.labels(service, outcome) for outcome in AttemptOutcome
-        }
-        self.attempt_duration = Histogram(
+            AttemptOutcome,
+            registry,
+            {"service": service},
+        ).by
+        self.attempt_duration = HotHistogram(
             "hooklane_delivery_attempt_duration_seconds",
             "How long an attempt took.",
-            buckets=_LATENCY_S,
-            registry=registry,
+            _LATENCY_S,
+            registry,
         )
-        self.delivery_latency = Histogram(
+        self.delivery_latency = HotHistogram(
             "hooklane_delivery_latency_seconds",
             "From the event's timestamp in Kafka to the 2xx.",
-            buckets=_AGE_S,
-            registry=registry,
+            _AGE_S,
+            registry,
         )
-        self.attempts_in_flight = Gauge(
-            "hooklane_attempts_in_flight", "Attempts under way.", registry=registry
+        self.attempts_in_flight = HotGauge(
+            "hooklane_attempts_in_flight", "Attempts under way.", registry
         )
         self.oldest_undelivered = Gauge(
             "hooklane_oldest_undelivered_seconds",

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import fastavro
 
+from hooklane.schemas.codec_attempt import attempt_datum
 from hooklane.schemas.codec_plain import plain_form
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId
@@ -55,7 +56,8 @@ class Codec(Generic[R]):
     """Writes and reads one kind of record.
 
     `kind` is the dataclass that is written, `build` makes one from what was read. `schemas` is the
-    folder with the kind's schema, `<name>.avsc`, and its earlier ones, `<name>.<n>.avsc`.
+    folder with the kind's schema, `<name>.avsc`, and its earlier ones, `<name>.<n>.avsc`. `datum`
+    writes the newest schema's datum where that is worth more than fastavro.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Codec(Generic[R]):
         kind: type[R],
         build: Callable[[Fields], R],
         schemas: Traversable | None = None,
+        datum: Callable[[R], bytes] | None = None,
     ) -> None:
         folder = schemas if schemas is not None else files("hooklane.schemas") / "avro"
         source = json.loads((folder / f"{name}.avsc").read_text())
@@ -71,6 +74,7 @@ class Codec(Generic[R]):
         self._prefix = MARKER + _fingerprint(source)
         self._plain = plain_form(kind)
         self._build = build
+        self._datum = datum or self._datum_by_fastavro
         self._writers: dict[bytes, Any] = {self._prefix[2:]: self._schema}
         earlier = re.compile(rf"{re.escape(name)}\.[0-9]+\.avsc")
         for file in folder.iterdir():
@@ -80,10 +84,7 @@ class Codec(Generic[R]):
 
     def encode(self, record: R) -> bytes:
         """The record's bytes, by the newest schema."""
-        out = io.BytesIO()
-        out.write(self._prefix)
-        fastavro.schemaless_writer(out, self._schema, self._plain(record))
-        return out.getvalue()
+        return self._prefix + self._datum(record)
 
     def decode(self, data: bytes) -> R:
         """Read a record, whichever known schema wrote it.
@@ -107,6 +108,11 @@ class Codec(Generic[R]):
         if datum.tell() != len(data):
             raise BrokenRecordError(f"{len(data) - datum.tell()} bytes after the record's end")
         return record
+
+    def _datum_by_fastavro(self, record: R) -> bytes:
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, self._schema, self._plain(record))
+        return out.getvalue()
 
 
 def _fingerprint(schema: Any) -> bytes:
@@ -159,5 +165,5 @@ TASKS = Codec[DeliveryTask]("DeliveryTask", DeliveryTask, _task)
 TICKETS = Codec[RetryTicket]("RetryTicket", RetryTicket, lambda found: RetryTicket(**found))
 LANES = Codec[LaneRecord]("LaneRecord", LaneRecord, lambda found: LaneRecord(**found))
 LEDGERS = Codec[LedgerRecord]("Ledger", LedgerRecord, _ledger)
-ATTEMPTS = Codec[DeliveryAttempt]("DeliveryAttempt", DeliveryAttempt, _attempt)
+ATTEMPTS = Codec[DeliveryAttempt]("DeliveryAttempt", DeliveryAttempt, _attempt, datum=attempt_datum)
 DEAD_LETTERS = Codec[DeadLetter]("DeadLetter", DeadLetter, _dead_letter)
