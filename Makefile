@@ -3,6 +3,7 @@
 #
 #   make test                    the tests, against the built wheel and a real Kafka
 #   make test PYTEST_ARGS="-k lanes -x"
+#   make test WORKERS=0          in one process; default: two side by side
 #   make check                   format, lint, types, import directions
 #   make demo                    the whole of Hooklane on this machine
 #   make bench                   measures it; see bench/README.md
@@ -14,6 +15,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+WORKERS ?= 2
 BENCH_ARGS ?=
 EXPLORE_ARGS ?=
 
@@ -30,7 +32,7 @@ CODE = $(ROOMS) tests requirements $(if $(wildcard bench/*.py),bench)
 
 test: kafka wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
-	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest $(PYTEST_ARGS)
+	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 check: .venv/check/.made
 	.venv/check/bin/ruff format --check $(CODE)

@@ -8,10 +8,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.kafka.broker import Kafka, SingleBroker
 from tests.kafka.cluster import KafkaCluster
 from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
+
+# How fast examples are made says how busy the machine is, and nothing about what is tested.
+settings.register_profile("hooklane", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hooklane")
 
 _GIVEN = "HOOKLANE_TEST_BOOTSTRAP_SERVERS"
 _shared_by_workers = pytest.StashKey[SingleBroker]()
@@ -64,6 +69,16 @@ def kafka_cluster(started_cluster: KafkaCluster) -> Iterator[KafkaCluster]:
 def prefix() -> str:
     """A topic prefix that no other test has."""
     return f"t-{uuid4().hex[:8]}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under pytest-xdist: chaos, and what needs the cluster, is for one worker.
+
+    No two of them run at once then, and only one cluster is started.
+    """
+    for item in items:
+        if item.path.parent.name == "chaos" or "kafka_cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("chaos"))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -35,6 +35,8 @@ R = TypeVar("R")
 ASKED_S = 8.0
 """How long a service waits for an answer before it asks again."""
 
+_AGAIN_S = 0.1
+
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
@@ -165,6 +167,18 @@ class KafkaAdmin:
     ) -> dict[Partition, int]:
         if not partitions:
             return {}
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return self._offsets_now(partitions, spec, isolation)
+            except BrokerError as error:
+                if not _passing(error) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_AGAIN_S)
+
+    def _offsets_now(
+        self, partitions: Sequence[Partition], spec: OffsetSpec, isolation: IsolationLevel
+    ) -> dict[Partition, int]:
         request = {TopicPartition(one.topic, one.number): spec for one in partitions}
         with self._translated("tell offsets"):
             asked = self.client.list_offsets(
@@ -259,6 +273,21 @@ _HOPELESS = frozenset(
         KafkaError.SASL_AUTHENTICATION_FAILED,
     }
 )
+_PASSING = frozenset(
+    {
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+    }
+)
+"""While a partition's leader changes: the next answer is another one."""
+
+
+def _passing(error: BrokerError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, KafkaException) and cause.args[0].code() in _PASSING
 
 
 def _silent(error: KafkaError) -> bool:

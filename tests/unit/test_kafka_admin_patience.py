@@ -1,0 +1,65 @@
+"""Answers of Kafka that pass by themselves are not told to anybody."""
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.kafka import KafkaAccess
+from hooklane.runtime.kafka_admin import KafkaAdmin, Partition
+
+PLACE = Partition("orders", 0)
+
+
+class Client:
+    """Stands for the admin client: fails with these codes first, then says offset 7."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes = list(codes)
+        self.asked = 0
+
+    def poll(self, timeout: float) -> int:
+        return 0
+
+    def list_offsets(self, request: Any, **_: Any) -> dict[Any, "Future[Any]"]:
+        self.asked += 1
+        future: Future[Any] = Future()
+        if self.codes:
+            future.set_exception(KafkaException(KafkaError(self.codes.pop(0))))
+        else:
+            future.set_result(SimpleNamespace(offset=7))
+        return dict.fromkeys(request, future)
+
+
+def admin_over(client: Client) -> KafkaAdmin:
+    admin = KafkaAdmin(KafkaAccess("127.0.0.1:1"), 5.0)
+    admin.client = client  # type: ignore[assignment]
+    return admin
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+    ],
+)
+def test_a_leader_that_changes_is_asked_again(code: int) -> None:
+    """Rule 5 needs ends: while a leader changes the question is put again, not given up."""
+    client = Client(code, code)
+    assert admin_over(client).high_watermarks([PLACE]) == {PLACE: 7}
+    assert client.asked == 3
+
+
+def test_a_refusal_is_told_at_once() -> None:
+    """What will not pass by itself is one sentence, without a second question."""
+    client = Client(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    with pytest.raises(BrokerError, match="refuses to tell offsets"):
+        admin_over(client).high_watermarks([PLACE])
+    assert client.asked == 1
