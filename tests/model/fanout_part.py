@@ -20,6 +20,7 @@ from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import AttemptOutcome, DeliveryAttempt
 from hooklane.schemas.topics import LaneKey, split_lane_key
 from tests.model.scene import GROUP, NOW_MS, PLACE, Log, Scene
+from tests.support.receivers import OpenTo
 
 Starts = tuple[tuple[int, int], ...]
 """Deliveries that are attempted now, each with the number of its attempt."""
@@ -55,7 +56,7 @@ class FanOut:
         self._scene = scene
         self._partition = scene.parts.partition(PLACE, GROUP, inherited, restored.lanes)
         lanes: dict[Any, LaneTable] = {PLACE: self._partition.lanes}
-        self._gate = LaneGate(scene.book, lanes, never, 8)
+        self._gate = LaneGate(scene.book, lanes, OpenTo(never), 8)
         self._schedule = scene.parts.schedule(self._gate, 8, 1.0)
         self._running: list[Delivery] = []
         self._failed: dict[Delivery, Redirect] = {}

@@ -28,6 +28,7 @@ from hooklane.schemas.records import LaneRecord
 from tests.model.fanout_part import Starts, attempt_record, never
 from tests.model.scene import LATER_MS, NOW_MS, Log, Scene
 from tests.support.memory_spool import MemorySpool
+from tests.support.receivers import OpenTo
 
 _LOGS: dict[type[Write], Log] = {
     WriteTombstone: Log.BACKLOG,
@@ -58,7 +59,7 @@ class Retrier:
 
     def _begin_anew(self) -> None:
         scene = self._scene
-        gate = TaskGate(scene.book, never, 8)
+        gate = TaskGate(scene.book, OpenTo(never), 8)
         self._backlog = scene.parts.backlog(self._spool, gate, scene.resolver, 8)
         self._intake = scene.parts.intake(self._spool, self._backlog)
         self._running: list[Attempt] = []

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hooklane.delivery import attempt
 from hooklane.delivery.circuit import Circuits
 from hooklane.delivery.exchange import Running
+from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.outcome import Outcome
 from hooklane.fanout.delivery import Delivery, Place
 from hooklane.fanout.lanes import LaneTable
@@ -148,6 +149,7 @@ def process(clock: HandClock | None = None, readiness: Readiness | None = None) 
         metrics=Metrics(Service.FANOUT),
         readiness=readiness or Progress(),
         circuits=Circuits(),
+        limits=RateLimits(),
     )
 
 

@@ -32,6 +32,7 @@ from hooklane.schemas.subscription_values import parse_instant
 from hooklane.schemas.topics import task_key
 from tests.support.fanout_facts import POLICY, entry
 from tests.support.memory_spool import MemorySpool
+from tests.support.receivers import OpenTo
 
 NOW_MS = 1_000_000
 NEVER_MS = NOW_MS * 1_000_000
@@ -237,7 +238,7 @@ def stand(
     """With these documents (one for `s` if none is given); `partitions` are restored."""
     spool, book = CopyingSpool(), Documents(*(entries or (entry(),)))
     circuits: set[str] = set()
-    gate = TaskGate(book, circuits.__contains__, share)
+    gate = TaskGate(book, OpenTo(circuits.__contains__), share)
     backlog = Backlog(spool, gate, Resolver(POLICY), most)
     for partition in partitions:
         backlog.open(partition)

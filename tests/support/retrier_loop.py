@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hooklane.delivery import attempt
+from hooklane.delivery import attempt, receivers
 from hooklane.delivery.attempt import Attempted
 from hooklane.delivery.circuit import Circuits, CircuitTerms
+from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.outcome import Outcome
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.commands import Attempt
@@ -192,9 +193,8 @@ class Shop:
         self.receivers, self.writer = Receivers(), Writer()
         self.book = Documents(*(entries or (entry(),)))
         self.circuits = Circuits(terms)
-        gate = TaskGate(
-            self.book, lambda url: self.circuits.refuses(url, self.clock.monotonic()), 100
-        )
+        limits = receivers.Receivers(self.circuits, RateLimits(), self.clock.monotonic)
+        gate = TaskGate(self.book, limits, 100)
         self.backlog = Backlog(self.spool, gate, Resolver(POLICY), 100)
         self.intake = Intake(self.spool, self.backlog)
         self.workshop = Workshop(

@@ -30,6 +30,7 @@ from tests.support.fanout_facts import (
     process,
     rules,
     settled_loop,
+    until,
 )
 
 LIMIT = 100_000
@@ -48,7 +49,7 @@ class Stage:
             self.process.owned.add(one)
         (self.first, *_) = self.process.owned
         self.book = Book(entry("s", 7))
-        self.gate = LaneGate(self.book, self.process.owned.lanes, self.process.refused, 10)
+        self.gate = LaneGate(self.book, self.process.owned.lanes, self.process.receivers(), 10)
         self.schedule = Schedule(self.gate, 10, PATIENCE_S)
         self.attempts = Attempts()
         self.changed: list[tuple[EventPartition, int]] = []
@@ -81,6 +82,15 @@ class Stage:
 
     def ends(self, outcome: Outcome, which: int = -1) -> None:
         self.attempts.begun[which].end(outcome)
+
+    def opens_half(self) -> None:
+        """Ten lanes fail, which opens the circuit, and its cool-down passes."""
+        for lane in range(10):
+            self.comes(str(lane))
+            self.ends(BROKEN)
+        for _ in range(6):
+            self.clock.now += 1.0
+            self.process.fence.polled(self.clock.now)
 
     def sleeps(self, seconds: float = NOTHING_STARTS_S) -> None:
         """No poll for so long."""
@@ -321,18 +331,39 @@ def test_the_circuit_hears_of_every_end() -> None:
 def test_a_half_open_circuit_lets_one_probe_through() -> None:
     """After the cool-down one attempt tells whether the receiver is well; others do not try."""
     stage = Stage()
-    for lane in range(10):
-        stage.comes(str(lane))
-        stage.ends(BROKEN)
-    for _ in range(6):
-        stage.clock.now += 1.0
-        stage.process.fence.polled(stage.clock.now)
+    stage.opens_half()
     stage.comes("probe")
     stage.comes("other")
     assert stage.attempts.sequences == [*range(10), 10]
     stage.ends(ACCEPTED)
     stage.comes("later")
     assert stage.attempts.sequences == [*range(10), 10, 12]
+
+
+def test_a_half_open_circuit_lets_one_lane_of_a_whole_batch_through() -> None:
+    """Deliveries that come in together after the cool-down are judged before any of them starts:
+    still one of them is the probe, and the others are redirected."""
+    stage = Stage()
+    stage.opens_half()
+    batch = [delivery(number, f"lane {number}") for number in range(10, 15)]
+    for one in batch:
+        stage.first.ledger.admit(one.sequence, [one.subscriber])
+    stage.dispatcher.add(batch)
+    stage.dispatcher.step()
+    assert stage.attempts.sequences == [*range(10), 10]
+    assert sequences(stage.share())[-4:] == [11, 12, 13, 14]
+
+
+async def test_a_rate_limit_lets_the_next_one_start_by_itself() -> None:
+    """Section 6: what waits for its rate starts at its moment, without any event or tick."""
+    stage = Stage()
+    stage.book.entries["s"] = entry("s", 7, delivery={"rate_limit": "20/s"})
+    for lane in "abc":
+        stage.comes(lane)
+    assert stage.attempts.sequences == [0]
+    stage.clock.now += 0.06
+    await until(lambda: len(stage.attempts.begun) == 2)
+    assert stage.attempts.sequences == [0, 1]
 
 
 def test_attempts_are_counted() -> None:

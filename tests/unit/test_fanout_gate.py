@@ -11,6 +11,7 @@ from hooklane.fanout.schedule import Verdict
 from hooklane.schemas.book import Entry
 from hooklane.schemas.book_status import Status, StatusState
 from tests.support.fanout_facts import PLACE, Book, delivery, entry
+from tests.support.receivers import OpenTo
 
 URL = "http://127.0.0.1:1/"
 DISABLED = Status(StatusState.DISABLED, "410", 0, datetime(2026, 1, 1, tzinfo=UTC))
@@ -22,7 +23,7 @@ def gate(
     lanes = LaneTable()
     if blocked:
         lanes.redirect(delivery(0).lane, 3)
-    return LaneGate(Book(*entries), {PLACE: lanes}, lambda url: url in refused, share)
+    return LaneGate(Book(*entries), {PLACE: lanes}, OpenTo(lambda url: url in refused), share)
 
 
 def judged_by_410(document: Entry) -> Entry:
@@ -72,7 +73,7 @@ def test_a_410_counts_here_before_its_status_record_does() -> None:
     """Section 5: what comes after a 410 goes to the dead letters; a newer document voids it."""
     document = entry(offset=7)
     book = Book(document)
-    judge = LaneGate(book, {PLACE: LaneTable()}, lambda _: False, 50)
+    judge = LaneGate(book, {PLACE: LaneTable()}, OpenTo(), 50)
     judge.gone["s"] = 7
     assert judge.judge(delivery(5)) is Verdict.GIVE_UP
     book.entries["s"] = entry(offset=9)

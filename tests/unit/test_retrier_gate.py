@@ -6,13 +6,14 @@ import pytest
 
 from hooklane.retrier.gate import Stance, TaskGate, Verdict
 from tests.support.fanout_facts import entry
+from tests.support.receivers import OpenTo
 from tests.support.retrier_facts import Documents, task
 
 URL = "http://127.0.0.1:1/"
 
 
 def gate(book: Documents, *, refused: bool = False, share: int = 100) -> TaskGate:
-    return TaskGate(book, lambda url: refused and url == URL, share)
+    return TaskGate(book, OpenTo(lambda url: refused and url == URL), share)
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,18 @@ from hooklane.retrier.queue import LaneQueue
 from hooklane.schemas.lane import LaneId
 from tests.support.fanout_facts import entry
 from tests.support.memory_spool import MemorySpool
+from tests.support.receivers import OpenTo
 from tests.support.retrier_facts import NOW_MS, Documents, lane_id, task, waiting
 
 
 class Bench:
     def __init__(self, *, most: int = 100, share: int = 100, limit: int = 32) -> None:
         self.spool = MemorySpool()
+        self.receivers = OpenTo()
         limits = {"max_in_flight": limit}
         self.book = Documents(entry("s", delivery=limits), entry("t", delivery=limits))
         self.queue = LaneQueue(
-            self.spool, TaskGate(self.book, lambda _: False, share), most, range(100)
+            self.spool, TaskGate(self.book, self.receivers, share), most, range(100)
         )
         self.begun: list[LaneId] = []
 
@@ -154,3 +156,29 @@ def test_more_than_a_page_begins_in_one_look() -> None:
     busy = {lane_id(f"lane {number}") for number in range(60)}
     given = list(bench.queue.due_lanes("s", NOW_MS, busy.__contains__, busy.__len__))
     assert len(given) == 40
+
+
+def test_a_rate_limit_holds_a_subscription_back_and_marks_it_again() -> None:
+    """Section 6: over its rate nothing begins, nobody else waits, and it is looked at in time."""
+    bench = Bench()
+    bench.add("a", "b")
+    bench.add("c", subscription="t")
+    bench.receivers.waits["s"] = 0.25
+    assert bench.begin("s") == []
+    assert bench.begin("t") == [lane_id("c")]
+    assert bench.queue.pause_s() == 0.25
+    bench.queue.resume()
+    assert list(bench.queue.marked()) == []
+    bench.receivers.waits["s"] = 0.0
+    bench.queue.resume()
+    assert list(bench.queue.marked()) == ["s"]
+    assert bench.queue.pause_s() is None
+
+
+def test_a_rate_limit_does_not_hold_back_what_is_discarded() -> None:
+    """Rule 7: nothing of a disabled subscription is attempted, so its rate says nothing."""
+    bench = Bench()
+    bench.add("a", "b")
+    bench.receivers.waits["s"] = 60.0
+    bench.book.entries["s"] = entry("s", state="disabled")
+    assert len(bench.begin()) == 2

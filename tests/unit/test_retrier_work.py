@@ -215,3 +215,23 @@ def test_a_failure_opens_the_circuit_by_lanes() -> None:
     assert not shop.circuits.refuses(URL, 0.0)
     shop.receivers.end(task(2, "b"), FAILED)
     assert shop.circuits.refuses(URL, 0.0)
+
+
+async def test_a_rate_limit_lets_the_next_one_start_by_itself() -> None:
+    """Section 6: over its rate a lane waits, and begins at its moment without a look or a tick."""
+    shop = Shop(entry(delivery={"rate_limit": "20/s"}))
+    shop.redirect(task(1, "a"), task(1, "b"), task(1, "c"))
+    shop.step()
+    assert len(shop.receivers.started) == 1
+    shop.clock.seconds += 0.06
+    await until(lambda: len(shop.receivers.started) == 2)
+
+
+async def test_a_lane_does_not_go_on_above_its_rate() -> None:
+    """Section 6: the next task of a lane that was delivered is an attempt like any other."""
+    shop = Shop(entry(delivery={"rate_limit": "1000/h"}))
+    first, second = task(1), task(2)
+    shop.redirect(first, second)
+    shop.step()
+    shop.receivers.end(first, DELIVERED)
+    assert shop.receivers.sequences() == [1]

@@ -45,6 +45,9 @@ class Facts:
     def __init__(self, limit: int = 32) -> None:
         self.verdicts: dict[str, Verdict] = defaultdict(lambda: Verdict.ATTEMPT)
         self.limit = limit
+        self.paced: set[str] = set()
+        self.pause_s, self.interval_s = 0.0, 0.0
+        self.probed: set[str] = set()
 
     def judge(self, delivery: Delivery) -> Verdict:
         by_lane = self.verdicts.get(delivery.lane)
@@ -52,6 +55,12 @@ class Facts:
 
     def max_in_flight(self, subscription: str) -> int:
         return self.limit
+
+    def wait_s(self, subscription: str, ahead: int = 0) -> float:
+        return self.pause_s + ahead * self.interval_s if subscription in self.paced else 0.0
+
+    def begins(self, delivery: Delivery) -> bool:
+        return delivery.lane not in self.probed
 
 
 def schedule(facts: Facts | None = None, process: int = 100) -> Schedule:
@@ -288,6 +297,11 @@ class Life(RuleBasedStateMachine):
         self.work.spill(self.now, 0.001)
         self.carry_out()
 
+    @rule(subscription=st.sampled_from("xyz"), pause_s=st.sampled_from([0.0, 0.5, 5.0]))
+    def limit_rate(self, subscription: str, pause_s: float) -> None:
+        self.facts.paced ^= {subscription}
+        self.facts.pause_s, self.facts.interval_s = pause_s, pause_s / 4
+
     @rule(subscription=st.sampled_from("xyz"), verdict=st.sampled_from(Verdict))
     def learn(self, subscription: str, verdict: Verdict) -> None:
         self.facts.verdicts[subscription] = verdict
@@ -313,9 +327,64 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_stuck(self) -> None:
-        if not self.flying and all(v is Verdict.ATTEMPT for v in self.facts.verdicts.values()):
+        waits = self.work.next_start is not None
+        if self.flying or waits:
+            return
+        if all(v is Verdict.ATTEMPT for v in self.facts.verdicts.values()):
             assert not any(self.pending.values())
 
 
 TestLife = Life.TestCase
 TestLife.settings = settings(max_examples=200, stateful_step_count=40)
+
+
+def paced(pause_s: float, interval_s: float, process: int = 100) -> tuple[Facts, Schedule]:
+    facts = Facts()
+    facts.paced, facts.pause_s, facts.interval_s = {"s"}, pause_s, interval_s
+    return facts, schedule(facts, process)
+
+
+def test_a_rate_limit_makes_a_subscription_wait_and_nobody_else() -> None:
+    """Section 6: what is over its rate waits for the moment that is told, without a slot."""
+    facts, work = paced(0.5, 0.1, process=1)
+    limited, other = delivery(1), delivery(1, "x", "calm")
+    work.add(limited)
+    work.add(other)
+    assert work.advance(10.0).start == [other]
+    assert work.next_start == 10.5
+    work.resolved(other)
+    facts.pause_s = 0.0
+    assert work.advance(10.4) == Steps()
+    assert work.advance(10.5).start == [limited]
+    assert work.next_start is None
+
+
+def test_what_a_rate_limit_cannot_let_start_in_time_leaves_at_once() -> None:
+    """Rule 3: what would be spilled later is redirected now, the latest lanes first, so that a
+    limited subscription never fills the process."""
+    _, work = paced(0.5, 1.0)
+    for lane in "abcd":
+        work.add(delivery(1, lane))
+    assert [one.lane for one in work.advance(0.0).redirect] == ["s/d/0", "s/c/0"]
+    work.add(delivery(1, "e"))
+    assert [one.lane for one in work.advance(0.1).redirect] == ["s/e/0"]
+
+
+def test_a_lane_leaves_whole_for_a_rate_limit() -> None:
+    """Rule 3: what waits behind the first delivery of a lane goes with it, in order."""
+    _, work = paced(60.0, 1.0)
+    one, two = delivery(1), delivery(2)
+    work.add(one)
+    work.add(two)
+    assert work.advance(0.0) == Steps(redirect=[one, two])
+
+
+def test_while_a_receiver_is_probed_no_second_lane_starts() -> None:
+    """Section 6: half-open means one lane; what else may not begin goes into the backlog."""
+    facts = Facts()
+    facts.probed = {"s/b/0"}
+    work = schedule(facts)
+    probe, second = delivery(1, "a"), delivery(1, "b")
+    work.add(probe)
+    work.add(second)
+    assert work.advance(0.0) == Steps(start=[probe], redirect=[second])

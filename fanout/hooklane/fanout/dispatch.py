@@ -55,6 +55,8 @@ class Dispatcher:
         self._landings: dict[Delivery, asyncio.Future[None]] = {}
         self._given_up: dict[tuple[LaneId, int], Delivery] = {}
         """Attempted, given up, and their dead letters not committed yet."""
+        self._waking: asyncio.TimerHandle | None = None
+        self._wakes_at = 0.0
 
     def add(self, deliveries: Iterable[Delivery]) -> None:
         """Deliveries that came in; `step` begins them."""
@@ -65,6 +67,8 @@ class Dispatcher:
         """Do what may be done now. While the fence is closed nothing starts or is redirected."""
         if self._process.may_start():
             self._carry_out(self._schedule.advance(self._clock.monotonic()))
+            if self._schedule.next_start is not None:
+                self._wake_at(self._schedule.next_start)
 
     def spill(self, lag: float) -> None:
         """Redirect what has waited too long; to be called now and then.
@@ -109,6 +113,20 @@ class Dispatcher:
             self._schedule.cut_off(delivery)
         self._metrics.attempts_in_flight.set(self._schedule.in_flight)
 
+    def _wake_at(self, at: float) -> None:
+        """Step again when a rate limit lets the next one start."""
+        if self._waking is not None:
+            if self._wakes_at <= at:
+                return
+            self._waking.cancel()
+        self._wakes_at = at
+        delay_s = max(at - self._clock.monotonic(), 0.0)
+        self._waking = asyncio.get_running_loop().call_later(delay_s, self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        self.step()
+
     def _carry_out(self, steps: Steps) -> None:
         for delivery in steps.redirect:
             self._redirect(delivery)
@@ -124,8 +142,6 @@ class Dispatcher:
     def _start(self, delivery: Delivery) -> None:
         entry = self._gate.entry(delivery)
         assert entry is not None  # noqa: S101 - the gate has just passed it
-        # Where the circuit is half-open this is the probe, and the others wait for its outcome.
-        self._process.circuits.permit(entry.subscription.url, self._clock.monotonic())
         wanted = attempt.Delivery(
             lane=delivery.lane,
             sequence=delivery.sequence,

@@ -1,12 +1,14 @@
 """What may become of the first delivery of a lane, by the facts of this moment. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
+from hooklane.delivery.circuit import Permit
 from hooklane.fanout.delivery import Delivery, Place
 from hooklane.fanout.lanes import LaneTable
 from hooklane.fanout.schedule import Verdict
 from hooklane.schemas.book import Entry
+from hooklane.schemas.subscription import Subscription
 from hooklane.schemas.subscription_parts import State
 
 
@@ -16,10 +18,16 @@ class Book(Protocol):
     def entry(self, subscription: str) -> Entry | None: ...
 
 
+class Receivers(Protocol):
+    """Who may be attempted now (delivery.receivers)."""
+
+    def refuses(self, url: str) -> bool: ...
+    def wait_s(self, document: Subscription, ahead: int = 0) -> float: ...
+    def begins(self, document: Subscription) -> Permit: ...
+
+
 class LaneGate:
     """The gate of the fan-out. `share`: the most slots one subscription may take of the process.
-
-    `refused(url)`: whether the circuit of the receiver's origin is open.
 
     `gone` holds, by subscription, the offset of the document that a 410 has judged here: the
     status record says the same to everybody, a moment later.
@@ -29,12 +37,12 @@ class LaneGate:
         self,
         book: Book,
         lanes: Mapping[Place, LaneTable],
-        refused: Callable[[str], bool],
+        receivers: Receivers,
         share: int,
     ) -> None:
         self._book = book
         self._lanes = lanes
-        self._refused = refused
+        self._receivers = receivers
         self._share = share
         self.gone: dict[str, int] = {}
 
@@ -48,7 +56,7 @@ class LaneGate:
             return Verdict.REDIRECT
         if not delivery.one_shot and self._lanes[delivery.place].is_blocked(delivery.lane):
             return Verdict.REDIRECT
-        if self._refused(entry.subscription.url):
+        if self._receivers.refuses(entry.subscription.url):
             return Verdict.REDIRECT
         return Verdict.ATTEMPT
 
@@ -64,3 +72,13 @@ class LaneGate:
         entry = self._book.entry(subscription)
         wanted = entry.subscription.delivery.max_in_flight if entry is not None else 1
         return min(wanted, self._share)
+
+    def wait_s(self, subscription: str, ahead: int = 0) -> float:
+        entry = self._book.entry(subscription)
+        return 0.0 if entry is None else self._receivers.wait_s(entry.subscription, ahead)
+
+    def begins(self, delivery: Delivery) -> bool:
+        entry = self.entry(delivery)
+        return (
+            entry is not None and self._receivers.begins(entry.subscription) is not Permit.REFUSED
+        )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hooklane.delivery.circuit import Circuits
+from hooklane.delivery.limits import RateLimits
+from hooklane.delivery.receivers import Receivers
 from hooklane.fanout.owned import OwnedPartitions
 from hooklane.runtime.clock import Clock
 from hooklane.runtime.fence import Fence
@@ -30,10 +32,11 @@ class Process:
     metrics: Metrics
     readiness: Readiness
     circuits: Circuits
+    limits: RateLimits
 
-    def refused(self, url: str) -> bool:
-        """Whether the circuit of a receiver is open now."""
-        return self.circuits.refuses(url, self.clock.monotonic())
+    def receivers(self) -> Receivers:
+        """Who may be attempted now."""
+        return Receivers(self.circuits, self.limits, self.clock.monotonic)
 
     def may_start(self) -> bool:
         """Whether an attempt or a redirect may start now (self-fencing)."""

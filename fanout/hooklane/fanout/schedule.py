@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from heapq import heappop, heappush
 from typing import Protocol, assert_never
 
 from hooklane.fanout.delivery import Delivery, Place
@@ -43,6 +44,12 @@ class Gate(Protocol):
 
     def max_in_flight(self, subscription: str) -> int:
         """How many attempts of it may be in flight at once."""
+
+    def wait_s(self, subscription: str, ahead: int = 0) -> float:
+        """Seconds until its rate limit lets one more start after `ahead` others; 0: now."""
+
+    def begins(self, delivery: Delivery) -> bool:
+        """An attempt of it begins, unless this says no: its receiver is being probed."""
 
 
 @dataclass(slots=True)
@@ -80,6 +87,8 @@ class _Queue:
     in_flight: dict[Delivery, float] = field(default_factory=dict)
     """When each attempt began (monotonic seconds), the oldest first."""
     in_turn: bool = False
+    paced: bool = False
+    """Whether it waits for its rate limit."""
 
 
 class Schedule:
@@ -92,6 +101,9 @@ class Schedule:
         self._lanes: dict[LaneId, _Lane] = {}
         self._queues: dict[str, _Queue] = {}
         self._turns: deque[_Queue] = deque()
+        self._paced: list[tuple[float, int, _Queue]] = []
+        """A heap: when the rate limits of queues let them go on."""
+        self._pauses = 0
         self._steps = Steps()
         self._leaving: set[LaneId] = set()
         """Lanes with a redirect that has not been collected: what comes follows it."""
@@ -145,9 +157,17 @@ class Schedule:
 
     def advance(self, now: float) -> Steps:
         """What to do at `now`: subscriptions with a free slot take turns, a lane each."""
+        while self._paced and self._paced[0][0] <= now:
+            queue = heappop(self._paced)[2]
+            queue.paced = False
+            self._take_turn(queue)
         while self._turns and self.in_flight < self._max_in_flight:
             queue = self._turns.popleft()
             queue.in_turn = False
+            wait_s = self._gate.wait_s(queue.subscription)
+            if wait_s > 0:
+                self._pace(queue, now + wait_s)
+                continue
             self._start_first(queue, now)
             self._take_turn(queue)
         steps, self._steps = self._steps, Steps()
@@ -168,6 +188,27 @@ class Schedule:
                     self._redirect_waiting(queue.ready.popleft())
             self._rest(queue)
 
+    @property
+    def next_start(self) -> float | None:
+        """When the next rate limit lets a lane start (monotonic seconds), if one waits for it."""
+        return self._paced[0][0] if self._paced else None
+
+    def _pace(self, queue: _Queue, until: float) -> None:
+        """Its rate limit lets nothing start until then."""
+        queue.paced = True
+        self._pauses += 1
+        heappush(self._paced, (until, self._pauses, queue))
+        self._trim(queue)
+
+    def _trim(self, queue: _Queue) -> None:
+        """Redirect at once what would only be spilled later: what the rate limit cannot let start
+        while it has patience. So a limited subscription never fills the process's window."""
+        while (
+            queue.ready
+            and self._gate.wait_s(queue.subscription, len(queue.ready) - 1) > self._patience
+        ):
+            self._redirect_waiting(queue.ready.pop())
+
     def _waited(self, lane: _Lane, now: float) -> bool:
         return not lane.waiting or now - lane.waiting[0].admitted > self._patience
 
@@ -175,7 +216,7 @@ class Schedule:
         """Start the first lane of the queue that passes its gate."""
         while queue.ready:
             lane = queue.ready.popleft()
-            if lane.waiting and self._passes_gate(lane):
+            if lane.waiting and self._passes_gate(lane) and self._begins(lane):
                 lane.in_flight = lane.waiting.popleft()
                 queue.in_flight[lane.in_flight] = now
                 self.in_flight += 1
@@ -192,7 +233,16 @@ class Schedule:
         if queue is None:
             queue = self._queues[subscription] = _Queue(subscription)
         queue.ready.append(lane)
+        if queue.paced:
+            self._trim(queue)
         self._take_turn(queue)
+
+    def _begins(self, lane: _Lane) -> bool:
+        """Whether its receiver takes one more now; if not, as with any open circuit, it leaves."""
+        if self._gate.begins(lane.waiting[0]):
+            return True
+        self._redirect_waiting(lane)
+        return False
 
     def _passes_gate(self, lane: _Lane) -> bool:
         """Whether the lane's first delivery may be attempted; else it is dealt with here."""
@@ -234,7 +284,7 @@ class Schedule:
 
     def _take_turn(self, queue: _Queue) -> None:
         """Put a queue into the round if it has a lane to start and a free slot for it."""
-        if not queue.ready or queue.in_turn:
+        if not queue.ready or queue.in_turn or queue.paced:
             return
         if len(queue.in_flight) < self._gate.max_in_flight(queue.subscription):
             queue.in_turn = True

@@ -87,7 +87,7 @@ class FanOut:
         self._early: dict[Place, list[tuple[LaneId, int]]] = {}
         """Releases of partitions that are restored and not yet worked on."""
         self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        gate = LaneGate(subscribed, process.owned.lanes, process.refused, limits.share)
+        gate = LaneGate(subscribed, process.owned.lanes, process.receivers(), limits.share)
         schedule = Schedule(gate, limits.max_in_flight, limits.patience_s)
         self._dispatcher = Dispatcher(
             process, schedule, gate, outside.attempts, rules, self._changed

@@ -134,8 +134,13 @@ class Backlog:
         """Look for what has become due; to be called now and then."""
         self._queue.look(now_ms)
 
+    def pause_s(self) -> float | None:
+        """Seconds until a rate limit lets something start that waits for it, if something does."""
+        return self._queue.pause_s()
+
     def startable(self, now_ms: int) -> list[Command]:
         """What may begin at `now_ms`: subscriptions take turns."""
+        self._queue.resume()
         commands: list[Command] = []
         for subscription in self._queue.marked():
             if self._gate.stance(subscription) is not Stance.HELD:
@@ -270,6 +275,7 @@ class Backlog:
             case Verdict.ATTEMPT:
                 assert entry is not None  # noqa: S101 - the gate's word for it
                 self._take(waiting)
+                self._gate.starts(entry)
                 return [Attempt(waiting, task, entry, waiting.standing.attempts + 1)]
             case _:
                 assert_never(verdict)

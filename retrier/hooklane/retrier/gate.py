@@ -1,11 +1,11 @@
 """What may become of a task, by the facts of this moment. Pure."""
 
-from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
 from hooklane.schemas.book import Entry
 from hooklane.schemas.records import DeliveryTask
+from hooklane.schemas.subscription import Subscription
 from hooklane.schemas.subscription_parts import State
 
 
@@ -37,16 +37,23 @@ class Book(Protocol):
     def is_deleted(self, subscription: str, config_offset: int, uid: str | None) -> bool: ...
 
 
+class Receivers(Protocol):
+    """Who may be attempted now (delivery.receivers)."""
+
+    def refuses(self, url: str) -> bool: ...
+    def wait_s(self, document: Subscription) -> float: ...
+    def starts(self, document: Subscription) -> None: ...
+
+
 class TaskGate:
     """The gate of the retrier.
 
-    `refused(url)`: whether the circuit of the receiver's origin is open. `gone` holds, by
-    subscription, the offset of the document that a 410 has judged here.
+    `gone` holds, by subscription, the offset of the document that a 410 has judged here.
     """
 
-    def __init__(self, book: Book, refused: Callable[[str], bool], share: int) -> None:
+    def __init__(self, book: Book, receivers: Receivers, share: int) -> None:
         self._book = book
-        self._refused = refused
+        self._receivers = receivers
         self._share = share
         self.gone: dict[str, int] = {}
 
@@ -78,10 +85,21 @@ class TaskGate:
 
     def _is_held(self, entry: Entry) -> bool:
         subscription = entry.subscription
-        return subscription.state is State.PAUSED or self._refused(subscription.url)
+        return subscription.state is State.PAUSED or self._receivers.refuses(subscription.url)
 
     def max_in_flight(self, subscription: str) -> int:
         """How many of its lanes may be at work at once."""
         entry = self._book.entry(subscription)
         wanted = entry.subscription.delivery.max_in_flight if entry is not None else self._share
         return min(wanted, self._share)
+
+    def wait_s(self, subscription: str) -> float:
+        """Seconds until its rate limit lets one more attempt start; 0: now."""
+        entry = self._book.entry(subscription)
+        if entry is None or self.stance(subscription) is Stance.EMPTYING:
+            return 0.0
+        return self._receivers.wait_s(entry.subscription)
+
+    def starts(self, entry: Entry) -> None:
+        """An attempt of it is begun."""
+        self._receivers.starts(entry.subscription)

@@ -31,6 +31,8 @@ class LaneQueue:
         self._slots: Counter[str] = Counter()
         self._marked: dict[str, None] = {}
         self._waiting_for_slots: set[str] = set()
+        self._paced: set[str] = set()
+        """Subscriptions that wait for their rate limits."""
 
     @property
     def in_flight(self) -> int:
@@ -83,11 +85,29 @@ class LaneQueue:
             yield found.popleft()
 
     def has_slot(self, subscription: str) -> bool:
-        """Whether one more of its lanes may be at work."""
-        return (
-            self._slots[subscription] < self._gate.max_in_flight(subscription)
-            and self.in_flight < self._max_in_flight
-        )
+        """Whether one more of its lanes may be at work now.
+
+        One whose rate limit says no is marked by `resume`.
+        """
+        if (
+            self._slots[subscription] >= self._gate.max_in_flight(subscription)
+            or self.in_flight >= self._max_in_flight
+        ):
+            return False
+        if self._gate.wait_s(subscription) > 0:
+            self._paced.add(subscription)
+            return False
+        return True
+
+    def pause_s(self) -> float | None:
+        """Seconds until the first rate limit lets a lane start that waits for it, if one does."""
+        return min(map(self._gate.wait_s, self._paced), default=None)
+
+    def resume(self) -> None:
+        """Mark those whose rate limits let a lane start by now."""
+        for subscription in [one for one in self._paced if self._gate.wait_s(one) <= 0]:
+            self._paced.discard(subscription)
+            self.mark(subscription)
 
     def take_slot(self, subscription: str) -> None:
         self._slots[subscription] += 1

@@ -7,6 +7,8 @@ from uuid import uuid4
 
 from hooklane.delivery.circuit import Circuits
 from hooklane.delivery.ground import Ground, Running, standing_on_kafka
+from hooklane.delivery.limits import RateLimits
+from hooklane.delivery.receivers import Receivers
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.gate import TaskGate
 from hooklane.retrier.kafka_side import KafkaBacklog
@@ -110,11 +112,9 @@ def _backlog(
     around: Surroundings,
 ) -> Backlog:
     most = settings.retrier.max_in_flight
-    gate = TaskGate(
-        known,
-        lambda url: circuits.refuses(url, around.clock.monotonic()),
-        max(1, round(most * _LARGEST_SHARE)),
-    )
+    limits = RateLimits(settings.delivery.rate_share)
+    receivers = Receivers(circuits, limits, around.clock.monotonic)
+    gate = TaskGate(known, receivers, max(1, round(most * _LARGEST_SHARE)))
     return Backlog(spool, gate, Resolver(policy_from(settings)), most)
 
 

@@ -28,6 +28,9 @@ from hooklane.schemas.lane import LaneId
 from hooklane.schemas.outgoing import Record
 from hooklane.schemas.records import AttemptOutcome
 
+_LEAST_PAUSE_S = 0.01
+"""Many rate limits wake it together; a pace makes up for as much."""
+
 
 class Attempts(Protocol):
     """What makes an HTTP attempt of a delivery."""
@@ -65,6 +68,7 @@ class Workshop:
         self._metrics = around.metrics
         self._running: dict[LaneId, tuple[Waiting, Running]] = {}
         self._landings: dict[LaneId, asyncio.Future[None]] = {}
+        self._waking: asyncio.TimerHandle | None = None
 
     def carry_out(self, commands: Iterable[Command]) -> None:
         """Do all of these."""
@@ -87,6 +91,17 @@ class Workshop:
         """Begin what may begin now. Nothing starts while the fence is closed."""
         if self._fence.is_open(self._clock.monotonic()):
             self.carry_out(self._backlog.startable(self._clock.wall_ms()))
+            self._wake_in(self._backlog.pause_s())
+
+    def _wake_in(self, pause_s: float | None) -> None:
+        """Step again when a rate limit lets the next one start."""
+        if pause_s is not None and self._waking is None:
+            delay_s = max(pause_s, _LEAST_PAUSE_S)
+            self._waking = asyncio.get_running_loop().call_later(delay_s, self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        self.step()
 
     async def drain(self, partition: int, grace_s: float) -> None:
         """Begin nothing more there, wait for the attempts in flight, cut off the rest."""

@@ -233,6 +233,14 @@ class DeliverySettings(Section):
         description="Ports that are never delivered to (JSON list), besides Kafka's and the "
         "service's own.",
     )
+    rate_share: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="Part of each subscription's `delivery.rate_limit` that this process may use. "
+        "Processes do not know of each other: with two fan-outs and one retrier, 0.33 in each "
+        "keeps them together below the limit.",
+    )
     proxy: SecretUrl | None = Field(
         default=None,
         description="HTTP proxy for all deliveries. `HTTP_PROXY` and its kin are never read.",
