@@ -14,8 +14,8 @@ from tests.kafka.broker import Kafka, SingleBroker
 from tests.kafka.cluster import KafkaCluster
 from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
 
-# How fast examples are made says how busy the machine is, and nothing about what is tested.
-settings.register_profile("hooklane", suppress_health_check=[HealthCheck.too_slow])
+# How long examples take says how busy the machine is, and nothing about what is tested.
+settings.register_profile("hooklane", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hooklane")
 
 _GIVEN = "HOOKLANE_TEST_BOOTSTRAP_SERVERS"

@@ -1,7 +1,6 @@
 """Each engine, one after the other, made the same way."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from ipaddress import ip_network
 from types import CoroutineType
@@ -13,6 +12,7 @@ import uvloop
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.httpx import HttpxEngine
 from hooklane.delivery.engine.native import NativeEngine
+from hooklane.delivery.engine.tls import Trust
 from hooklane.delivery.exchange import Engine, Request
 from hooklane.delivery.guard import Guard, Policy
 from hooklane.delivery.resolve import Lookup, Resolver
@@ -22,7 +22,7 @@ from tests.support.receiver_tls import Authority
 Make = Callable[..., Driver]
 
 LOOPBACK = Policy(allow=(ip_network("127.0.0.0/8"),), allow_http=True)
-ENGINES: dict[str, Callable[[Resolver, ssl.SSLContext, Bounds], Engine]] = {
+ENGINES: dict[str, Callable[[Resolver, Trust, Bounds], Engine]] = {
     "native": NativeEngine,
     "httpx": HttpxEngine,
 }
@@ -64,7 +64,8 @@ async def make(request: pytest.FixtureRequest, authority: Authority) -> AsyncIte
     ) -> Driver:
         resolver = Resolver(Guard(policy), lookup)
         resolvers.append(resolver)
-        engine = ENGINES[request.param](resolver, authority.client(), bounds or Bounds())
+        context = authority.client()
+        engine = ENGINES[request.param](resolver, lambda: context, bounds or Bounds())
         made.append(Driver(engine))
         return made[-1]
 

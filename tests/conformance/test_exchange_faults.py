@@ -3,12 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
 
-from hooklane.delivery.exchange import FaultKind, Response
+from hooklane.delivery.exchange import FaultKind, Request, Response
 from hooklane.delivery.guard import Policy
+from hooklane.delivery.way import Way
 from tests.conformance.conftest import LOOPBACK, Make, post
 from tests.conformance.driver import Driver, until
 from tests.support.receiver_script import Peer, scripted
@@ -52,6 +54,44 @@ async def test_black_hole(engine: Driver) -> None:
         found = await engine.fault(post(server.url(), timeout_s=0.2))
         assert found == (FaultKind.TIMEOUT, f"127.0.0.1:{server.port}")
         await until(lambda: server.ended == 1)
+
+
+def patient(url: str, first_byte_s: float, timeout_s: float = 5.0) -> Request:
+    return replace(post(url, timeout_s=timeout_s), way=Way(first_byte_s=first_byte_s))
+
+
+async def test_no_first_byte_in_time(engine: Driver) -> None:
+    """A receiver that has the request and says nothing is a first-byte timeout, long before the
+    total time is up."""
+    async with scripted(silent) as server:
+        found = await engine.fault(patient(server.url(), 0.2))
+        assert found == (FaultKind.FIRST_BYTE_TIMEOUT, f"127.0.0.1:{server.port}")
+        await until(lambda: server.ended == 1)
+
+
+async def test_first_byte_in_time_is_enough(engine: Driver) -> None:
+    """An answer that has begun may take its time, also on a kept connection, and also where the
+    connection takes longer than the first byte may."""
+
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await peer.send(b"HTTP/1.1 200 OK\r\n")
+            await asyncio.sleep(0.4)
+            await peer.send(b"content-length: 2\r\n\r\nok")
+
+    async with scripted(script) as server:
+        for _ in range(2):
+            answer = await engine.response(patient(server.url(), 0.2))
+            assert answer.body == b"ok"
+        assert server.connections == 1
+
+
+async def test_total_time_before_the_first_byte(engine: Driver) -> None:
+    """Where the total time is up first, that is what it is called."""
+    async with scripted(silent) as server:
+        kind, _ = await engine.fault(patient(server.url(), 0.5, timeout_s=0.2))
+    assert kind is FaultKind.TIMEOUT
 
 
 async def test_receiver_that_does_not_read(engine: Driver) -> None:

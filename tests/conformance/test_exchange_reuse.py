@@ -1,11 +1,13 @@
 """When engines use a connection again, and when they must not."""
 
 import asyncio
+import socket
+import struct
 
 import pytest
 
 from hooklane.delivery.engine.bounds import Bounds
-from hooklane.delivery.exchange import FaultKind
+from hooklane.delivery.exchange import FaultKind, Response
 from tests.conformance.conftest import Make, post
 from tests.conformance.driver import Driver, until
 from tests.support.receiver_script import Peer, scripted
@@ -98,6 +100,38 @@ async def test_closed_without_an_answer_is_not_sent_again(engine: Driver) -> Non
         kind, _ = await engine.fault(post(server.url(), body=b"2"))
         assert kind is FaultKind.RESET
         assert (taken, server.connections) == ([b"1", b"2"], 1)
+
+
+async def answered_by_hand(listener: socket.socket) -> tuple[socket.socket, bytes]:
+    """Take one connection and answer one request on it, without a server's loop."""
+    loop = asyncio.get_running_loop()
+    peer, _ = await loop.sock_accept(listener)
+    peer.setblocking(False)
+    received = b""
+    while b"\r\n\r\n" not in received or not received.endswith(b"}"):
+        received += await loop.sock_recv(peer, 65536)
+    await loop.sock_sendall(peer, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    return peer, received
+
+
+async def test_reset_before_anything_left_is_sent_again(engine: Driver) -> None:
+    """A kept connection that was reset, unseen as yet, takes nothing of the next request: nothing
+    left this host, so it goes over a new connection and the attempt succeeds."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
+        _, ended = engine.begin(post(url, body=b"{1}"))
+        peer, _ = await answered_by_hand(listener)
+        assert isinstance(await ended, Response)
+        # By RST, and in one turn of the loop with the next request: the engine cannot know.
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        _, ended = engine.begin(post(url, body=b"{2}"))
+        async with asyncio.timeout(5):
+            peer, received = await answered_by_hand(listener)
+            assert isinstance(await ended, Response)
+        assert received.endswith(b"{2}")
+        peer.close()
 
 
 async def test_answer_that_nobody_asked_for(engine: Driver) -> None:

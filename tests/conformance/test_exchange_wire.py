@@ -93,6 +93,19 @@ BROKEN = {
     "two ways of length": (
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
     ),
+    "two lengths in one": b"HTTP/1.1 200 OK\r\ncontent-length: 2, 3\r\n\r\nabc",
+    "chunked after all": (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n0\r\n\r\n"
+    ),
+    "hidden chunked": (b"HTTP/1.1 200 OK\r\ntransfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
+    "plus length": b"HTTP/1.1 200 OK\r\ncontent-length: +2\r\n\r\nok",
+    "hex length": b"HTTP/1.1 200 OK\r\ncontent-length: 0x2\r\n\r\nok",
+    "huge length": (b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999999999\r\n\r\nok"),
+    "blank before the colon": b"HTTP/1.1 200 OK\r\ncontent-length : 2\r\n\r\nok",
+    "folded length": b"HTTP/1.1 200 OK\r\ncontent-length:\r\n 2\r\n\r\nok",
+    "huge chunk": (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1ffffffffffffffff\r\nabc"
+    ),
     "negative length": b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
     "bad chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n",
     "unasked upgrade": (

@@ -13,7 +13,7 @@ from hooklane.delivery.assemble import open_engine
 from hooklane.delivery.attempt import Attempted, Attempter, Delivery
 from hooklane.delivery.engine.native import NativeEngine
 from hooklane.delivery.engine.tls import verifying_context
-from hooklane.delivery.exchange import Done, Fault, FaultKind, Request, Response
+from hooklane.delivery.exchange import Fault, FaultKind, Response
 from hooklane.delivery.guard import Guard, Policy
 from hooklane.delivery.resolve import Resolver
 from hooklane.runtime.clock import SystemClock
@@ -25,6 +25,7 @@ from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import AttemptOutcome
 from hooklane.schemas.subscription import Subscription, validate
 from hooklane.schemas.subscription_values import ServicePolicy
+from tests.support.engines import HandEngine
 from tests.support.receiver import Answer, receiver
 
 SECRET = b"whsec_" + base64.b64encode(b"s" * 32)
@@ -43,35 +44,20 @@ class FakeClock:
 
 
 class FakeSecrets:
+    def keep_out(self, value: bytes) -> None:
+        pass
+
     def resolve(self, reference: str) -> bytes:
         if reference != "env:HOOKLANE_SECRET_GOOD":
             raise SecretError(f"{reference} is not set")
         return SECRET
 
 
-class FakeEngine:
-    """Keeps what it is asked; the test says how it ends."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Request, Done]] = []
-        self.cancelled = 0
-
-    def start(self, request: Request, done: Done) -> "FakeEngine":
-        self.asked.append((request, done))
-        return self
-
-    def cancel(self) -> None:
-        self.cancelled += 1
-
-    async def close(self) -> None:
-        pass
-
-
 class Setup:
     """An attempter with its fakes, and what it told."""
 
     def __init__(self) -> None:
-        self.engine = FakeEngine()
+        self.engine = HandEngine()
         self.clock = FakeClock()
         self.told: list[Attempted] = []
         self.attempter = Attempter(self.engine, FakeSecrets(), self.clock, "fanout")
@@ -200,10 +186,6 @@ BAD: dict[str, tuple[Subscription, str]] = {
         "use binary or structured",
     ),
     "header": (subscription().model_copy(update={"headers": {"Host": "x"}}), "header Host"),
-    "auth": (
-        subscription(auth={"bearer": {"token": "env:HOOKLANE_SECRET_GOOD"}}),
-        "`auth` is set",
-    ),
     "broken document": (
         subscription().model_copy(update={"headers": None}),
         "cannot be made: AttributeError",
@@ -270,7 +252,8 @@ async def nowhere(name: str) -> Sequence[str]:
 def real() -> Callable[[], tuple[Attempter, NativeEngine]]:
     def make() -> tuple[Attempter, NativeEngine]:
         policy = Policy(allow=(ip_network("127.0.0.0/8"),), allow_http=True)
-        engine = NativeEngine(Resolver(Guard(policy), nowhere), verifying_context())
+        context = verifying_context()
+        engine = NativeEngine(Resolver(Guard(policy), nowhere), lambda: context)
         return Attempter(engine, FakeSecrets(), SystemClock(), "fanout"), engine
 
     return make
@@ -294,13 +277,30 @@ async def test_over_the_wire(real: Callable[[], tuple[Attempter, NativeEngine]])
         assert secret not in written
 
 
+async def test_denied_networks_are_the_settings() -> None:
+    """A network that the settings deny is never reached, although they allow it too."""
+    settings = DeliverySettings.model_validate(
+        {
+            "allow_http": True,
+            "allow_networks": ["127.0.0.0/8"],
+            "deny_networks": ["127.0.0.1/32"],
+        }
+    )
+    engine = open_engine(settings, [], FakeSecrets())
+    attempter = Attempter(engine, FakeSecrets(), SystemClock(), "fanout")
+    refused = await attempt(attempter, delivery(subscription(url="http://127.0.0.1:8123/")))
+    await engine.close()
+    assert (refused.outcome.kind, refused.outcome.reason) == ("refused", "blocked-address")
+    assert "denied by the settings" in refused.outcome.detail
+
+
 async def test_assembled_from_settings() -> None:
     """What the settings open is reached by name and over a real lookup, with ports still closed."""
     settings = DeliverySettings.model_validate(
         {"allow_http": True, "allow_networks": ["127.0.0.0/8", "::1/128"]}
     )
     async with receiver() as to, receiver() as own:
-        engine = open_engine(settings, [int(own.url("").rpartition(":")[2])])
+        engine = open_engine(settings, [int(own.url("").rpartition(":")[2])], FakeSecrets())
         attempter = Attempter(engine, FakeSecrets(), SystemClock(), "fanout")
         reached = await attempt(attempter, delivery(subscription(url=to.url(host="localhost"))))
         refused = await attempt(attempter, delivery(subscription(url=own.url(host="localhost"))))
@@ -314,7 +314,7 @@ def test_proxy_is_not_walked_around() -> None:
     """A proxy that cannot be used yet stops the start instead of being ignored."""
     settings = DeliverySettings.model_validate({"proxy": "http://proxy.example:3128"})
     with pytest.raises(SettingsError, match="HOOKLANE_DELIVERY__PROXY"):
-        open_engine(settings, [])
+        open_engine(settings, [], FakeSecrets())
 
 
 async def test_blocked_over_the_wire(real: Callable[[], tuple[Attempter, NativeEngine]]) -> None:

@@ -100,6 +100,7 @@ def outcome(status: int | None, kind: AttemptOutcome = AttemptOutcome.FAILED) ->
         (outcome(301), False),
         (outcome(200, AttemptOutcome.DELIVERED), False),
         (outcome(None, AttemptOutcome.REFUSED), False),
+        (Outcome(AttemptOutcome.FAILED, "setup", "the secret is not set"), False),
     ],
 )
 def test_what_counts_as_a_receiver_that_is_not_well(ended: Outcome, opens: bool) -> None:
@@ -109,3 +110,14 @@ def test_what_counts_as_a_receiver_that_is_not_well(ended: Outcome, opens: bool)
         circuits.record(URL, LaneId(lane), ended, 0.0)
     assert circuits.refuses(SAME, 1.0) is opens
     assert not circuits.refuses(OTHER, 1.0)
+
+
+def test_a_probe_that_could_not_be_made_leaves_the_way_to_the_next_one() -> None:
+    """A half-open circuit does not wait for a probe that never came to its receiver."""
+    circuits = Circuits(TERMS)
+    for lane in "abc":
+        circuits.record(URL, LaneId(lane), outcome(500), 0.0)
+    assert circuits.permit(URL, 5.0) is Permit.PROBE
+    assert circuits.permit(URL, 5.1) is Permit.REFUSED
+    circuits.record(URL, LaneId("d"), Outcome(AttemptOutcome.FAILED, "setup", ""), 5.2)
+    assert circuits.permit(URL, 5.3) is Permit.PROBE

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from hooklane.delivery.request import Destination, SetupError, custom_headers
+from hooklane.delivery.request import Destination, custom_headers
+from hooklane.delivery.way import way_of
 from hooklane.schemas.subscription import Subscription
 
 _REMEMBERED: Final = 10_000
@@ -29,7 +30,7 @@ class Documents:
         """What `document` asks; read anew when it is another one than the last time.
 
         Raises:
-            SetupError: a header that may not be set, or something that this version cannot do.
+            SetupError: a header that may not be set.
         """
         found = self._known.get(document.id)
         if found is None or found.document is not document:
@@ -40,15 +41,13 @@ class Documents:
 
 
 def _read(document: Subscription) -> Asked:
-    if document.auth is not None:
-        # Sent without it, the request would be somebody else's: better not sent at all.
-        raise SetupError("`auth` is set, which this version cannot do; remove it")
     destination = Destination(
         url=document.url,
         mode=document.payload.mode,
         headers=custom_headers(document.headers),
         timeout_s=document.delivery.timeout.seconds,
         connect_timeout_s=document.delivery.connect_timeout.seconds,
+        way=way_of(document),
     )
     if document.signing is None:
         return Asked(document, destination, None, ())

@@ -2,27 +2,32 @@
 
 from collections.abc import Iterable
 
+from hooklane.delivery.auth.credentials import Secrets
 from hooklane.delivery.engine.bounds import Bounds
+from hooklane.delivery.engine.httpx import HttpxEngine
 from hooklane.delivery.engine.native import NativeEngine
 from hooklane.delivery.engine.tls import verifying_context
-from hooklane.delivery.exchange import Done, Engine, Request, Running
+from hooklane.delivery.exchange import Engine
 from hooklane.delivery.guard import NOT_FOR_WEBHOOKS, Guard, Policy
 from hooklane.delivery.lookup import SystemLookup
 from hooklane.delivery.resolve import Resolver
+from hooklane.delivery.ways import Engines, Ways
 from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.settings_sections import DeliverySettings
+from hooklane.schemas.subscription_values import EngineName
 
 
 def policy(settings: DeliverySettings, own_ports: Iterable[int]) -> Policy:
     """Whom the settings allow to be reached. `own_ports`: the service's and Kafka's."""
     return Policy(
         allow=tuple(settings.allow_networks),
+        deny=tuple(settings.deny_networks),
         denied_ports=NOT_FOR_WEBHOOKS | frozenset(settings.deny_ports) | frozenset(own_ports),
         allow_http=settings.allow_http,
     )
 
 
-def open_engine(settings: DeliverySettings, own_ports: Iterable[int]) -> Engine:
+def open_engine(settings: DeliverySettings, own_ports: Iterable[int], secrets: Secrets) -> Engine:
     """The engine that both services deliver with; its `close` ends all that it opened.
 
     Raises:
@@ -36,21 +41,12 @@ def open_engine(settings: DeliverySettings, own_ports: Iterable[int]) -> Engine:
     lookup = SystemLookup()
     resolver = Resolver(Guard(policy(settings, own_ports)), lookup)
     bounds = Bounds(body_bytes=settings.max_response)
-    return _Opened(NativeEngine(resolver, verifying_context(), bounds), resolver, lookup)
-
-
-class _Opened:
-    """An engine with what belongs to it."""
-
-    def __init__(self, engine: Engine, resolver: Resolver, lookup: SystemLookup) -> None:
-        self._engine = engine
-        self._resolver = resolver
-        self._lookup = lookup
-
-    def start(self, request: Request, done: Done) -> Running:
-        return self._engine.start(request, done)
-
-    async def close(self) -> None:
-        await self._engine.close()
-        self._resolver.close()
-        self._lookup.close()
+    context = verifying_context()
+    engines = Engines(
+        {
+            EngineName.NATIVE: lambda: NativeEngine(resolver, lambda: context, bounds),
+            EngineName.HTTPX: lambda: HttpxEngine(resolver, lambda: context, bounds),
+        },
+        settings.engine,
+    )
+    return Ways(engines, secrets, (resolver.close, lookup.close))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
+from hooklane.delivery.exchange import FaultKind
 from hooklane.delivery.outcome import Outcome
 from hooklane.delivery.target import InvalidUrl, Origin, read_target
 from hooklane.schemas.lane import LaneId
@@ -82,6 +83,10 @@ class Circuit:
                 self._failed.clear()
                 self._open_until = now + self._cool_down_s
 
+    def record_nothing(self) -> None:
+        """An attempt ended that never came to the receiver: the next one may be the probe."""
+        self._probing_since = None
+
     def _is_probing(self, now: float) -> bool:
         return self._probing_since is not None and now < self._probing_since + self._terms.probe_s
 
@@ -109,14 +114,16 @@ class Circuits:
         return Permit.FREE if circuit is None else circuit.permit(now)
 
     def record(self, url: str, lane: LaneId, outcome: Outcome, now: float) -> None:
-        """An attempt ended. Our own refusals say nothing about the receiver."""
-        if outcome.kind is AttemptOutcome.REFUSED and outcome.status is None:
-            return
-        well = _is_well(outcome)
-        if well and not self._circuits:
+        """An attempt ended. What failed on our side says nothing about the receiver."""
+        if not self._circuits and _is_well(outcome):
             return
         origin = _origin(url)
         circuit = self._circuits.get(origin)
+        if _is_ours(outcome):
+            if circuit is not None:
+                circuit.record_nothing()
+            return
+        well = _is_well(outcome)
         if circuit is None:
             if well:
                 return
@@ -126,6 +133,15 @@ class Circuits:
         circuit.record(lane, well=well, now=now)
         if circuit.is_idle:
             del self._circuits[origin]
+
+
+def _is_ours(outcome: Outcome) -> bool:
+    """Whether we refused to send it, or could not make the request.
+
+    Many subscriptions may share an origin: one without its secret must not close the others' way.
+    """
+    refused = outcome.kind is AttemptOutcome.REFUSED
+    return outcome.status is None and (refused or outcome.reason == FaultKind.SETUP)
 
 
 def _is_well(outcome: Outcome) -> bool:

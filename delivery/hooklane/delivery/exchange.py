@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from hooklane.delivery.way import Way
+
 
 class FaultKind(StrEnum):
     """Why an exchange gave no response. The words are the `reason` of attempt records."""
@@ -17,6 +19,8 @@ class FaultKind(StrEnum):
     TLS = "tls"
     TIMEOUT = "timeout"
     """The total time was up."""
+    FIRST_BYTE_TIMEOUT = "first-byte-timeout"
+    """Not one byte of a response came in its time."""
     RESET = "reset"
     """The connection ended before the response had been read."""
     PROTOCOL = "protocol"
@@ -28,7 +32,10 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to send. `headers` in order, names in lower case; `body` as it goes on the wire."""
+    """What to send. `headers` in order, names in lower case; `body` as it goes on the wire.
+
+    `way`: how it differs from a plain request, if it does.
+    """
 
     method: str
     url: str
@@ -36,6 +43,7 @@ class Request:
     body: bytes
     timeout_s: float
     connect_timeout_s: float
+    way: Way | None = None
 
 
 @dataclass(frozen=True, slots=True)

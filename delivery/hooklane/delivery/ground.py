@@ -75,9 +75,10 @@ async def delivering(
     Raises:
         SettingsError: a setting that this version cannot follow.
     """
-    engine = open_engine(settings.delivery, settings.denied_ports | own_ports)
+    resolved = Secrets(settings.secrets, secrets)
+    engine = open_engine(settings.delivery, settings.denied_ports | own_ports, resolved)
     try:
-        yield Attempter(engine, Secrets(settings.secrets, secrets), SystemClock(), service)
+        yield Attempter(engine, resolved, SystemClock(), service)
     finally:
         await engine.close()
 

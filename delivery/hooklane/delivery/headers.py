@@ -50,9 +50,14 @@ def custom_header_fault(name: str, value: str) -> str | None:
     lower = name.lower()
     if lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES):
         return f"the header {name} is set by the delivery itself; remove it from `headers`"
-    if not _VALUE.fullmatch(value):
+    if header_value_fault(value):
         return f"the value of the header {name} is not one line of printable text"
     return None
+
+
+def header_value_fault(value: str) -> bool:
+    """Whether no header can carry it."""
+    return _VALUE.fullmatch(value) is None
 
 
 def attributes(event: Event) -> Iterator[tuple[str, str]]:

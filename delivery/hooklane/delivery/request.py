@@ -10,6 +10,7 @@ from hooklane.delivery.exchange import Request
 from hooklane.delivery.headers import attributes, custom_header_fault, percent_encoded
 from hooklane.delivery.payload import Payload
 from hooklane.delivery.signing import Message, Signer
+from hooklane.delivery.way import Way
 from hooklane.schemas.event import Event
 from hooklane.schemas.version import __version__
 
@@ -31,6 +32,7 @@ class Destination:
     headers: tuple[tuple[str, str], ...]
     timeout_s: float
     connect_timeout_s: float
+    way: Way | None = None
 
 
 class AttemptFacts(NamedTuple):
@@ -94,6 +96,7 @@ def build(
         body=payload.body,
         timeout_s=destination.timeout_s,
         connect_timeout_s=destination.connect_timeout_s,
+        way=destination.way,
     )
 
 

@@ -63,6 +63,10 @@ class Secrets:
         self._known.add(secret)
         return secret
 
+    def keep_out(self, value: bytes) -> None:
+        """This was made from a secret and is as secret: the log keeps it out."""
+        self._known.add(value)
+
     def _from_environment(self, name: str) -> bytes:
         if not _ENV_NAME.fullmatch(name):
             raise SecretError(

@@ -23,6 +23,7 @@ from hooklane.runtime.settings_types import (
     topic_name,
     topic_or_pattern,
 )
+from hooklane.schemas.subscription_values import EngineName
 from hooklane.schemas.topics import Delay
 
 _URL: Final[JsonDict] = {"kind_text": "URL"}
@@ -228,10 +229,19 @@ class DeliverySettings(Section):
         default=(),
         description="Networks (JSON list of CIDRs) that may be reached although they are private.",
     )
+    deny_networks: tuple[Network, ...] = Field(
+        default=(),
+        description="Networks (JSON list of CIDRs) that are never reached, although public or "
+        "allowed.",
+    )
     deny_ports: tuple[Annotated[int, Field(ge=0, le=65535)], ...] = Field(
         default=(0, 22, 25),
         description="Ports that are never delivered to (JSON list), besides Kafka's and the "
         "service's own.",
+    )
+    engine: EngineName = Field(
+        default=EngineName.NATIVE,
+        description="HTTP client of subscriptions that name none: `native`, or the slower `httpx`.",
     )
     rate_share: float = Field(
         default=1.0,

@@ -17,7 +17,7 @@ from pydantic import (
 from hooklane.schemas.filters import Filter, check_filters
 from hooklane.schemas.subscription_faults import quoted
 from hooklane.schemas.subscription_url import HeaderName, HeaderValue, Url
-from hooklane.schemas.subscription_values import Rate, Secret, Tier, Timeout
+from hooklane.schemas.subscription_values import EngineName, Rate, Secret, Tier, Timeout
 from hooklane.schemas.topics import Delay
 
 MOST_GLOBS = 1000
@@ -58,11 +58,6 @@ class SigningScheme(StrEnum):
     STRIPE = "stripe"
     SHOPIFY = "shopify"
     SLACK = "slack"
-
-
-class EngineName(StrEnum):
-    NATIVE = "native"
-    HTTPX = "httpx"
 
 
 class OnExhausted(StrEnum):
@@ -207,13 +202,16 @@ class Auth(Part):
 
 
 class DeliveryLimits(Part):
-    """How requests are made. `timeout` is the whole exchange's, the connect included."""
+    """How requests are made. `timeout` is the whole exchange's, the connect included; `ca` are
+    the authorities (PEM) that the receiver's certificate is checked against instead of ours."""
 
     timeout: Timeout = Delay.parse("15s")
     connect_timeout: Timeout = Delay.parse("5s")
+    first_byte_timeout: Timeout | None = None
     max_in_flight: int = Field(default=32, ge=1, le=10_000)
     rate_limit: Rate | None = None
     engine: EngineName | None = None
+    ca: Secret | None = None
 
 
 class Retry(Part):

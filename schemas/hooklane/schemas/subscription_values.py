@@ -60,6 +60,13 @@ def policy_of(info: ValidationInfo) -> ServicePolicy:
     return info.context if isinstance(info.context, ServicePolicy) else ServicePolicy()
 
 
+class EngineName(StrEnum):
+    """An HTTP client."""
+
+    NATIVE = "native"
+    HTTPX = "httpx"
+
+
 class SecretKind(StrEnum):
     """Where a secret's value is."""
 

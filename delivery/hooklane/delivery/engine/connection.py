@@ -4,8 +4,9 @@ import asyncio
 from typing import Protocol, cast
 
 from hooklane.delivery.engine.bounds import Bounds
-from hooklane.delivery.engine.faults import connection_ended, not_http
+from hooklane.delivery.engine.faults import UNSENT, connection_ended, not_http
 from hooklane.delivery.engine.reply import BadReplyError, Reply
+from hooklane.delivery.engine.sent import bytes_sent
 from hooklane.delivery.exchange import Done, Fault, Response
 
 
@@ -29,8 +30,10 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_done",
         "_home",
+        "_last",
         "_reply",
         "_transport",
+        "_written",
         "address",
         "born",
         "idle_since",
@@ -45,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._home = home
         self._reply = Reply(bounds)
         self._transport: asyncio.Transport | None = None
+        self._last = self._written = 0
         self._done: Done | None = None
 
     def send(self, data: bytes, done: Done) -> None:
@@ -53,6 +57,13 @@ class Connection(asyncio.Protocol):
         self._done = done
         self._reply.begin()
         self._transport.write(data)
+        self._last = len(data)
+        self._written += self._last
+
+    @property
+    def answering(self) -> bool:
+        """Whether anything of a response has come."""
+        return self._reply.begun
 
     def drop(self) -> None:
         """End the connection now; an exchange on it is told nothing more."""
@@ -95,8 +106,15 @@ class Connection(asyncio.Protocol):
             return
         if error is None and self._reply.ended():
             self._tell(self._response())
+        elif error is not None and self._nothing_left():
+            self._tell(UNSENT)
         else:
             self._tell(connection_ended(self.address))
+
+    def _nothing_left(self) -> bool:
+        """Whether the connection was reset before the last request was handed to the network."""
+        sent = bytes_sent(self._transport)
+        return sent is not None and not self._reply.begun and sent <= self._written - self._last
 
     def _complete(self) -> None:
         response = self._response()

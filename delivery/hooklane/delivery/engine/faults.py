@@ -71,6 +71,15 @@ def connection_ended(address: str | None) -> Fault:
     return Fault(FaultKind.RESET, "the connection ended before the response had been read", address)
 
 
+def first_byte_timed_out(limit_s: float, address: str | None) -> Fault:
+    detail = f"not one byte of a response within {limit_s:g} s"
+    return Fault(FaultKind.FIRST_BYTE_TIMEOUT, detail, address)
+
+
+UNSENT: Final = Fault(FaultKind.RESET, "the connection ended before anything had been sent")
+"""By identity: nothing of the request has left this host."""
+
+
 def not_http(detail: str, address: str | None) -> Fault:
     return Fault(FaultKind.PROTOCOL, f"the response is not HTTP/1.1: {detail[:200]}", address)
 

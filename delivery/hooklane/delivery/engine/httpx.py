@@ -1,7 +1,6 @@
 """The engine over httpx's transports: slower than `native`, for what only httpx can do."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -12,16 +11,18 @@ import httpx
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.faults import exchange_failed, timed_out
 from hooklane.delivery.engine.httpx_transport import JudgedTransport
+from hooklane.delivery.engine.tls import Trust
 from hooklane.delivery.engine.wire import UnsendableError, encoded_headers
 from hooklane.delivery.exchange import Done, Fault, FaultKind, Request, Response
 from hooklane.delivery.resolve import Resolver
-from hooklane.delivery.target import InvalidUrl, Origin, Target, read_target
+from hooklane.delivery.target import InvalidUrl, Target, read_target
+from hooklane.delivery.way import Line
 
 _SWEEP_S = 1.0
 
 
 @dataclass(slots=True)
-class _Line:
+class _Kept:
     """A transport that carries one exchange at a time; `born` and `idle_since` are loop times."""
 
     transport: JudgedTransport
@@ -56,13 +57,11 @@ class HttpxEngine:
     hangs has nothing that another one waits for.
     """
 
-    def __init__(
-        self, resolver: Resolver, tls: ssl.SSLContext, bounds: Bounds | None = None
-    ) -> None:
+    def __init__(self, resolver: Resolver, tls: Trust, bounds: Bounds | None = None) -> None:
         self._resolver = resolver
         self._tls = tls
         self._bounds = bounds or Bounds()
-        self._idle: dict[Origin, list[_Line]] = {}
+        self._idle: dict[Line, list[_Kept]] = {}
         self._running: set[asyncio.Task[Response | Fault]] = set()
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -83,34 +82,36 @@ class HttpxEngine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        lines = [line for stack in self._idle.values() for line in stack]
+        every = [kept for stack in self._idle.values() for kept in stack]
         self._idle.clear()
-        for line in lines:
-            await line.transport.aclose()
+        for kept in every:
+            await kept.transport.aclose()
 
     async def _exchange(self, request: Request) -> Response | Fault:
         target = read_target(request.url)
         if isinstance(target, InvalidUrl):
             return Fault(FaultKind.INVALID_URL, target.detail)
-        line = self._take(target)
+        line = target.origin if request.way is None else request.way.line(target.origin)
+        kept = self._take(line, target, request)
         result: Response | Fault | None = None
         try:
             async with asyncio.timeout(request.timeout_s):
-                result = await self._send(request, target, line.transport)
+                result = await self._send(request, target, kept.transport)
         except TimeoutError:
-            result = timed_out(request.timeout_s, line.transport.address)
+            result = timed_out(request.timeout_s, kept.transport.address)
         except UnsendableError as error:
             result = Fault(FaultKind.SETUP, str(error))
         except Exception as error:  # noqa: BLE001 - translated, whatever it is
-            result = exchange_failed(error, line.transport.address)
+            result = exchange_failed(error, kept.transport.address)
         finally:
-            if isinstance(result, Response) and self._fit(line):
-                self._give_back(target.origin, line)
+            if isinstance(result, Response) and self._fit(kept):
+                self._give_back(line, kept)
             else:
-                await line.transport.aclose()
+                await kept.transport.aclose()
         return result
 
     async def _send(self, request: Request, target: Target, transport: JudgedTransport) -> Response:
+        transport.first_byte_s = None if request.way is None else request.way.first_byte_s
         answer = await transport.handle_async_request(_asked(request, target))
         body = await self._read(cast("httpx.AsyncByteStream", answer.stream))
         headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
@@ -127,21 +128,23 @@ class HttpxEngine:
         await stream.aclose()
         return bytes(body[: self._bounds.body_bytes])
 
-    def _take(self, target: Target) -> _Line:
-        stack = self._idle.get(target.origin)
+    def _take(self, line: Line, target: Target, request: Request) -> _Kept:
+        stack = self._idle.get(line)
         if stack:
             return stack.pop()
-        transport = JudgedTransport(target, self._resolver, self._tls, self._bounds)
-        return _Line(transport, asyncio.get_running_loop().time())
+        way = request.way
+        tls = self._tls() if way is None or way.identity is None else way.identity.context
+        transport = JudgedTransport(target, self._resolver, tls, self._bounds)
+        return _Kept(transport, asyncio.get_running_loop().time())
 
-    def _fit(self, line: _Line) -> bool:
-        age_s = asyncio.get_running_loop().time() - line.born
-        return line.transport.usable and age_s < self._bounds.age_s
+    def _fit(self, kept: _Kept) -> bool:
+        age_s = asyncio.get_running_loop().time() - kept.born
+        return kept.transport.usable and age_s < self._bounds.age_s
 
-    def _give_back(self, origin: Origin, line: _Line) -> None:
+    def _give_back(self, line: Line, kept: _Kept) -> None:
         loop = asyncio.get_running_loop()
-        line.idle_since = loop.time()
-        self._idle.setdefault(origin, []).append(line)
+        kept.idle_since = loop.time()
+        self._idle.setdefault(line, []).append(kept)
         if self._sweeper is None or self._sweeper.done():
             self._sweeper = loop.create_task(self._sweep())
 
@@ -150,16 +153,16 @@ class HttpxEngine:
         loop = asyncio.get_running_loop()
         while self._idle:
             await asyncio.sleep(min(_SWEEP_S, self._bounds.idle_s))
-            for line in self._expired(loop.time() - self._bounds.idle_s):
-                await line.transport.aclose()
+            for kept in self._expired(loop.time() - self._bounds.idle_s):
+                await kept.transport.aclose()
 
-    def _expired(self, before: float) -> list[_Line]:
+    def _expired(self, before: float) -> list[_Kept]:
         expired = []
-        for origin, stack in list(self._idle.items()):
-            expired += [line for line in stack if line.idle_since <= before]
-            stack[:] = [line for line in stack if line.idle_since > before]
+        for line, stack in list(self._idle.items()):
+            expired += [kept for kept in stack if kept.idle_since <= before]
+            stack[:] = [kept for kept in stack if kept.idle_since > before]
             if not stack:
-                del self._idle[origin]
+                del self._idle[line]
         return expired
 
 

@@ -12,6 +12,7 @@ from hooklane.delivery.engine.faults import (
     Faulted,
     connect_timed_out,
     dial_failed,
+    first_byte_timed_out,
     handshake_failed,
     lookup_timed_out,
     not_http,
@@ -34,6 +35,7 @@ class JudgedBackend(httpcore.AsyncNetworkBackend):
         self.bounds = bounds
         self.address: str | None = None
         self.stream: Stream | None = None
+        self.first_byte_s: float | None = None
         self._target = target
         self._resolver = resolver
         self._tcp = httpcore.AnyIOBackend()
@@ -109,7 +111,7 @@ class Stream(httpcore.AsyncNetworkStream):
         self._deadline = deadline
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        data = await self._stream.read(max_bytes, timeout)
+        data = await self._first_bytes(max_bytes, timeout)
         self.ended = not data
         if data:
             try:
@@ -117,6 +119,16 @@ class Stream(httpcore.AsyncNetworkStream):
             except BadReplyError as error:
                 raise Faulted(not_http(str(error), self._backend.address)) from error
         return data
+
+    async def _first_bytes(self, max_bytes: int, limit_s: float | None) -> bytes:
+        first_byte_s = self._backend.first_byte_s
+        if first_byte_s is None or self.reply.begun:
+            return await self._stream.read(max_bytes, limit_s)
+        try:
+            async with asyncio.timeout(first_byte_s):
+                return await self._stream.read(max_bytes, limit_s)
+        except TimeoutError as error:
+            raise Faulted(first_byte_timed_out(first_byte_s, self._backend.address)) from error
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         await self._stream.write(buffer, timeout)

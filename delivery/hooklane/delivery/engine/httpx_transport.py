@@ -33,6 +33,15 @@ class JudgedTransport(httpx.AsyncBaseTransport):
         )
 
     @property
+    def first_byte_s(self) -> float | None:
+        """The longest wait for the first byte of the next answer."""
+        return self._backend.first_byte_s
+
+    @first_byte_s.setter
+    def first_byte_s(self, limit_s: float | None) -> None:
+        self._backend.first_byte_s = limit_s
+
+    @property
     def address(self) -> str | None:
         """The dialled address and port, once there is one."""
         return self._backend.address

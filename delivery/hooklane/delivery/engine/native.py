@@ -1,18 +1,25 @@
 """The default engine: asyncio protocols and httptools, no task for a request."""
 
 import asyncio
-import ssl
 from collections.abc import Callable
 
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.connection import Connection
-from hooklane.delivery.engine.faults import connection_ended, exchange_failed, timed_out
+from hooklane.delivery.engine.faults import (
+    UNSENT,
+    connection_ended,
+    exchange_failed,
+    first_byte_timed_out,
+    timed_out,
+)
 from hooklane.delivery.engine.native_dial import Dialler
 from hooklane.delivery.engine.pool import Idle
+from hooklane.delivery.engine.tls import Trust
 from hooklane.delivery.engine.wire import UnsendableError, serialized
 from hooklane.delivery.exchange import Done, Fault, FaultKind, Request, Response
 from hooklane.delivery.resolve import Resolver
-from hooklane.delivery.target import InvalidUrl, Origin, Target, read_target
+from hooklane.delivery.target import InvalidUrl, Target, read_target
+from hooklane.delivery.way import Line
 
 _SWEEP_S = 1.0
 
@@ -20,13 +27,12 @@ _SWEEP_S = 1.0
 class NativeEngine:
     """Reuses the connection of an origin that was used last, or makes one.
 
-    A request that was written is never written again: whether a peer that went away has taken it
-    cannot be known, so it is a failed attempt.
+    A request that a peer may have taken, if only in part, is never written again: it is a failed
+    attempt. One of which nothing left this host, since a kept connection had ended already, goes
+    over a new one.
     """
 
-    def __init__(
-        self, resolver: Resolver, tls: ssl.SSLContext, bounds: Bounds | None = None
-    ) -> None:
+    def __init__(self, resolver: Resolver, tls: Trust, bounds: Bounds | None = None) -> None:
         self._bounds = bounds or Bounds()
         self._dialler = Dialler(resolver, tls)
         self._idle = Idle()
@@ -35,7 +41,10 @@ class NativeEngine:
 
     def start(self, request: Request, done: Done) -> "Exchange":
         loop = asyncio.get_running_loop()
+        way = request.way
         exchange = Exchange(done, request.timeout_s, self._running.discard)
+        if way is not None:
+            exchange.first_byte_s = way.first_byte_s
         self._running.add(exchange)
         target = read_target(request.url)
         if isinstance(target, InvalidUrl):
@@ -47,13 +56,18 @@ class NativeEngine:
             loop.call_soon(exchange.end, Fault(FaultKind.SETUP, str(error)))
             return exchange
         exchange.timer = loop.call_later(request.timeout_s, exchange.expire)
-        connection = self._take(target.origin)
+        connection = self._take(target.origin if way is None else way.line(target.origin))
         if connection is not None:
+            exchange.again = (self, target, request, data)
             exchange.send(connection, data)
         else:
-            connecting = self._connect(exchange, target, request.connect_timeout_s, data)
-            exchange.connecting = loop.create_task(connecting)
+            self.connect(exchange, target, request, data)
         return exchange
+
+    def connect(self, exchange: "Exchange", target: Target, request: Request, data: bytes) -> None:
+        """Send over a new connection."""
+        connecting = self._connect(exchange, target, request, data)
+        exchange.connecting = asyncio.get_running_loop().create_task(connecting)
 
     async def close(self) -> None:
         """Cut off what runs and close every connection."""
@@ -68,20 +82,21 @@ class NativeEngine:
         # Aborted transports tell their protocols in the next turn of the loop.
         await asyncio.sleep(0)
 
-    def _take(self, origin: Origin) -> Connection | None:
-        while (connection := self._idle.take(origin)) is not None:
+    def _take(self, line: Line) -> Connection | None:
+        while (connection := self._idle.take(line)) is not None:
             if connection.usable:
                 return connection
         return None
 
     async def _connect(
-        self, exchange: "Exchange", target: Target, limit_s: float, data: bytes
+        self, exchange: "Exchange", target: Target, request: Request, data: bytes
     ) -> None:
-        home = _Home(self, target.origin)
+        way, limit_s = request.way, request.connect_timeout_s
+        home = _Home(self, target.origin if way is None else way.line(target.origin))
         made: Connection | Fault
         try:
             made = await self._dialler.connect(
-                target, limit_s, lambda address: Connection(home, address, self._bounds)
+                target, limit_s, lambda address: Connection(home, address, self._bounds), way
             )
         except Exception as error:  # noqa: BLE001 - translated, whatever it is
             made = exchange_failed(error, None)
@@ -91,7 +106,7 @@ class NativeEngine:
         else:
             exchange.send(made, data)
 
-    def give_back(self, origin: Origin, connection: Connection) -> None:
+    def give_back(self, line: Line, connection: Connection) -> None:
         """An exchange has left its connection in good order."""
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -99,13 +114,13 @@ class NativeEngine:
             connection.drop()
             return
         connection.idle_since = now
-        self._idle.put(origin, connection)
+        self._idle.put(line, connection)
         if self._sweeper is None:
             self._sweeper = loop.call_later(self._sweep_s(), self._sweep)
 
-    def forget(self, origin: Origin, connection: Connection) -> None:
+    def forget(self, line: Line, connection: Connection) -> None:
         """A connection has ended."""
-        self._idle.remove(origin, connection)
+        self._idle.remove(line, connection)
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -118,29 +133,43 @@ class NativeEngine:
 
 
 class _Home:
-    """Which origin a connection belongs to."""
+    """Which line a connection belongs to."""
 
-    __slots__ = ("_engine", "_origin")
+    __slots__ = ("_engine", "_line")
 
-    def __init__(self, engine: NativeEngine, origin: Origin) -> None:
+    def __init__(self, engine: NativeEngine, line: Line) -> None:
         self._engine = engine
-        self._origin = origin
+        self._line = line
 
     def idle(self, connection: Connection) -> None:
-        self._engine.give_back(self._origin, connection)
+        self._engine.give_back(self._line, connection)
 
     def lost(self, connection: Connection) -> None:
-        self._engine.forget(self._origin, connection)
+        self._engine.forget(self._line, connection)
 
 
 class Exchange:
     """One request under way; its end is told once, or never after `cancel`."""
 
-    __slots__ = ("_connection", "_done", "_forget", "_timeout_s", "connecting", "timer")
+    __slots__ = (
+        "_connection",
+        "_done",
+        "_forget",
+        "_timeout_s",
+        "again",
+        "connecting",
+        "first_byte",
+        "first_byte_s",
+        "timer",
+    )
 
     def __init__(self, done: Done, timeout_s: float, forget: Callable[["Exchange"], None]) -> None:
         self.timer: asyncio.TimerHandle | None = None
         self.connecting: asyncio.Task[None] | None = None
+        self.first_byte_s: float | None = None
+        self.first_byte: asyncio.TimerHandle | None = None
+        self.again: tuple[NativeEngine, Target, Request, bytes] | None = None
+        """What to send once more, should nothing of it leave over a kept connection."""
         self._connection: Connection | None = None
         self._done: Done | None = done
         self._timeout_s = timeout_s
@@ -156,8 +185,18 @@ class Exchange:
             return
         self._connection = connection
         connection.send(data, self.end)
+        if self.first_byte_s is not None:
+            loop = asyncio.get_running_loop()
+            self.first_byte = loop.call_later(self.first_byte_s, self._check_first_byte)
 
     def end(self, result: Response | Fault) -> None:
+        if result is UNSENT and self._connection is not None:
+            result = connection_ended(self._connection.address)
+            if self.again is not None and self._done is not None:
+                (engine, target, request, data), self.again = self.again, None
+                self._connection = None
+                engine.connect(self, target, request, data)
+                return
         done, self._done = self._done, None
         self._leave()
         if done is None:
@@ -179,6 +218,12 @@ class Exchange:
         self._cut()
         self._leave()
 
+    def _check_first_byte(self) -> None:
+        connection = self._connection
+        if connection is not None and not connection.answering:
+            self._cut()
+            self.end(first_byte_timed_out(self.first_byte_s or 0.0, connection.address))
+
     def _cut(self) -> None:
         if self._connection is not None:
             self._connection.drop()
@@ -189,4 +234,6 @@ class Exchange:
         self._connection = None
         if self.timer is not None:
             self.timer.cancel()
+        if self.first_byte is not None:
+            self.first_byte.cancel()
         self._forget(self)

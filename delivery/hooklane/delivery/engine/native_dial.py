@@ -5,8 +5,9 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from hooklane.delivery.engine.faults import (
     connect_timed_out,
@@ -15,21 +16,33 @@ from hooklane.delivery.engine.faults import (
     lookup_timed_out,
     shown,
 )
+from hooklane.delivery.engine.tls import Trust
 from hooklane.delivery.exchange import Fault
 from hooklane.delivery.resolve import Resolver
 from hooklane.delivery.target import Address, Target
+from hooklane.delivery.way import Way
 
 P = TypeVar("P", bound=asyncio.Protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class _Making(Generic[P]):
+    """What a connection is made into."""
+
+    protocol: Callable[[str], P]
+    context: ssl.SSLContext
 
 
 class Dialler:
     """Makes connections to judged addresses; several are tried in turn."""
 
-    def __init__(self, resolver: Resolver, tls: ssl.SSLContext) -> None:
+    def __init__(self, resolver: Resolver, tls: Trust) -> None:
         self._resolver = resolver
         self._tls = tls
 
-    async def connect(self, target: Target, limit_s: float, make: Callable[[str], P]) -> P | Fault:
+    async def connect(
+        self, target: Target, limit_s: float, make: Callable[[str], P], way: Way | None = None
+    ) -> P | Fault:
         """A protocol of `make` (which gets the dialled address and port) with its connection."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit_s
@@ -40,7 +53,8 @@ class Dialler:
             return lookup_timed_out(target.name, limit_s)
         if isinstance(found, Fault):
             return found
-        return await self._first(found, target, limit_s, deadline, make)
+        context = self._tls() if way is None or way.identity is None else way.identity.context
+        return await self._first(found, target, limit_s, deadline, _Making(make, context))
 
     async def _first(
         self,
@@ -48,7 +62,7 @@ class Dialler:
         target: Target,
         limit_s: float,
         deadline: float,
-        make: Callable[[str], P],
+        making: "_Making[P]",
     ) -> P | Fault:
         fault: Fault | None = None
         for address in addresses:
@@ -63,7 +77,7 @@ class Dialler:
                 continue
             try:
                 async with asyncio.timeout_at(deadline):
-                    return await self._protocol(raw, target, place, make)
+                    return await self._protocol(raw, target, place, making)
             except TimeoutError:
                 return connect_timed_out(limit_s, place)
             except OSError as error:
@@ -72,13 +86,16 @@ class Dialler:
         return fault
 
     async def _protocol(
-        self, raw: socket.socket, target: Target, place: str, make: Callable[[str], P]
+        self, raw: socket.socket, target: Target, place: str, making: "_Making[P]"
     ) -> P:
-        loop = asyncio.get_running_loop()
+        loop, make = asyncio.get_running_loop(), making.protocol
         try:
             if target.origin.scheme == "https":
                 _, protocol = await loop.create_connection(
-                    lambda: make(place), sock=raw, ssl=self._tls, server_hostname=target.origin.host
+                    lambda: make(place),
+                    sock=raw,
+                    ssl=making.context,
+                    server_hostname=target.origin.host,
                 )
             else:
                 _, protocol = await loop.create_connection(lambda: make(place), sock=raw)

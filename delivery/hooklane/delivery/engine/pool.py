@@ -1,7 +1,7 @@
-"""The native engine's idle connections, a stack for each origin."""
+"""The native engine's idle connections, a stack for each line."""
 
 from hooklane.delivery.engine.connection import Connection
-from hooklane.delivery.target import Origin
+from hooklane.delivery.way import Line
 
 
 class Idle:
@@ -11,40 +11,40 @@ class Idle:
     """
 
     def __init__(self) -> None:
-        self._stacks: dict[Origin, list[Connection]] = {}
+        self._stacks: dict[Line, list[Connection]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._stacks)
 
-    def put(self, origin: Origin, connection: Connection) -> None:
-        self._stacks.setdefault(origin, []).append(connection)
+    def put(self, line: Line, connection: Connection) -> None:
+        self._stacks.setdefault(line, []).append(connection)
 
-    def take(self, origin: Origin) -> Connection | None:
-        stack = self._stacks.get(origin)
+    def take(self, line: Line) -> Connection | None:
+        stack = self._stacks.get(line)
         if stack is None:
             return None
         connection = stack.pop()
         if not stack:
-            del self._stacks[origin]
+            del self._stacks[line]
         return connection
 
-    def remove(self, origin: Origin, connection: Connection) -> None:
+    def remove(self, line: Line, connection: Connection) -> None:
         """It has ended by itself. No matter if it is not here."""
-        stack = self._stacks.get(origin)
+        stack = self._stacks.get(line)
         if stack is not None and connection in stack:
             stack.remove(connection)
             if not stack:
-                del self._stacks[origin]
+                del self._stacks[line]
 
     def expired(self, before: float) -> list[Connection]:
         """Take out those that have been idle since `before` (loop time) or earlier."""
         old: list[Connection] = []
-        for origin, stack in list(self._stacks.items()):
+        for line, stack in list(self._stacks.items()):
             # The bottom of a stack is the oldest; most sweeps look at that one only.
             fresh = next((at for at, one in enumerate(stack) if one.idle_since > before), None)
             old += stack[:fresh]
             if fresh is None:
-                del self._stacks[origin]
+                del self._stacks[line]
             else:
                 del stack[:fresh]
         return old

@@ -75,6 +75,11 @@ class Reply:
         if not self.reading and self._head_bytes > self._bounds.head_bytes:
             raise BadReplyError(f"its head is above {self._bounds.head_bytes} bytes")
 
+    @property
+    def begun(self) -> bool:
+        """Whether a byte of it has come."""
+        return self._head_bytes > 0
+
     def ended(self) -> bool:
         """Whether the response is complete now that the connection has ended."""
         return self.complete or (self.reading and not self.framed)

@@ -1,18 +1,29 @@
 """The TLS that receivers are spoken to with."""
 
 import ssl
+from collections.abc import Callable
 
 import certifi
 
+Trust = Callable[[], ssl.SSLContext]
+"""The context for a new connection: authorities may have changed since the last one."""
 
-def verifying_context() -> ssl.SSLContext:
+
+def verifying_context(authorities: str | None = None) -> ssl.SSLContext:
     """Certificates checked against the system's authorities; against Mozilla's where it has none.
 
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` name others, as everywhere with OpenSSL.
+    `SSL_CERT_FILE` and `SSL_CERT_DIR` name others, as everywhere with OpenSSL. `authorities`:
+    PEM; then these and no others.
+
+    Raises:
+        ssl.SSLError: there is no certificate in `authorities`.
     """
-    context = ssl.create_default_context()
-    if not context.get_ca_certs() and not context.cert_store_stats()["x509"]:
-        context.load_verify_locations(certifi.where())
+    if authorities is not None:
+        context = ssl.create_default_context(cadata=authorities)
+    else:
+        context = ssl.create_default_context()
+        if not context.get_ca_certs() and not context.cert_store_stats()["x509"]:
+            context.load_verify_locations(certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context

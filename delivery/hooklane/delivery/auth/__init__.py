@@ -1,0 +1,1 @@
+"""How we show a receiver who we are: headers, tokens, certificates."""
