@@ -24,7 +24,10 @@ class Desk:
         self.ended: list[str] = []
         makes = {name: lambda name=name: self.open(name) for name in EngineName}
         engines = Engines(makes, usual)
-        self.ways = Ways(engines, self.vault, [lambda: self.ended.append("closed")])
+        self.now = 0.0
+        self.ways = Ways(
+            engines, self.vault, lambda: self.now, [lambda: self.ended.append("closed")]
+        )
 
     def open(self, name: EngineName) -> HandEngine:
         assert name not in self.opened, "opened twice"

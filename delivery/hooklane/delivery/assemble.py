@@ -1,5 +1,6 @@
 """The delivery side as the settings want it, wired once for both services."""
 
+import time
 from collections.abc import Iterable
 
 from hooklane.delivery.auth.credentials import Secrets
@@ -49,4 +50,4 @@ def open_engine(settings: DeliverySettings, own_ports: Iterable[int], secrets: S
         },
         settings.engine,
     )
-    return Ways(engines, secrets, (resolver.close, lookup.close))
+    return Ways(engines, secrets, time.monotonic, (resolver.close, lookup.close))

@@ -5,11 +5,20 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from hooklane.delivery.auth.credentials import Credentials, Secrets, header_credentials
+from hooklane.delivery.auth.credentials import (
+    Credentials,
+    Secrets,
+    bearer,
+    header_credentials,
+)
+from hooklane.delivery.auth.oauth2 import Tokens
+from hooklane.delivery.engine.faults import timed_out
 from hooklane.delivery.exchange import Done, Engine, Fault, FaultKind, Request, Response, Running
 from hooklane.delivery.request import SetupError
+from hooklane.delivery.tasks import Tasks, exchanged
 from hooklane.delivery.way import Way
 from hooklane.runtime.errors import SecretError
+from hooklane.schemas.subscription_parts import OAuth2Auth
 from hooklane.schemas.subscription_values import EngineName
 
 _HIDDEN = b"[redacted]"
@@ -41,13 +50,20 @@ class Ways:
     """An `Engine` that knows what documents ask for beyond a plain request."""
 
     def __init__(
-        self, engines: Engines, secrets: Secrets, closing: Sequence[Callable[[], None]]
+        self,
+        engines: Engines,
+        secrets: Secrets,
+        monotonic: Callable[[], float],
+        closing: Sequence[Callable[[], None]],
     ) -> None:
         """`closing`: to be called at the end, after the engines have been closed."""
         self._engines = engines
         self._closing = closing
         self._plain = engines.usual
         self._secrets = secrets
+        self._tasks = Tasks()
+        # Tokens are few, and what their servers expect is what httpx does.
+        self._tokens = Tokens(lambda: engines.named(EngineName.HTTPX), secrets, monotonic)
 
     def start(self, request: Request, done: Done) -> Running:
         way = request.way
@@ -59,6 +75,8 @@ class Ways:
             return fail_soon(str(error), done)
 
     async def close(self) -> None:
+        await self._tasks.close()
+        await self._tokens.close()
         await self._engines.close()
         for close in self._closing:
             close()
@@ -67,7 +85,45 @@ class Ways:
         credentials = None if way.auth is None else header_credentials(way.auth, self._secrets)
         if credentials is not None:
             request, done = carrying(request, credentials), hiding(done, credentials)
-        return self._engines.named(way.engine).start(request, done)
+        engine = self._engines.named(way.engine)
+        if way.auth is not None and way.auth.oauth2 is not None:
+            return self._tasks.start(self._with_token(request, way.auth.oauth2, engine), done)
+        return engine.start(request, done)
+
+    async def _with_token(
+        self, request: Request, auth: OAuth2Auth, engine: Engine
+    ) -> Response | Fault:
+        """The exchange with an access token, and once more with another one after a 401."""
+        deadline = asyncio.get_running_loop().time() + request.timeout_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                token = await self._tokens.token(auth)
+            if isinstance(token, Fault):
+                return token
+            result = await _sent_with(token, request, engine, deadline)
+            if not isinstance(result, Response) or result.status != 401:
+                return result
+            async with asyncio.timeout_at(deadline):
+                another = await self._tokens.renewed(auth, token)
+            if another is None:
+                return result
+            return await _sent_with(another, request, engine, deadline)
+        except TimeoutError:
+            return Fault(FaultKind.SETUP, f"no access token within {request.timeout_s:g} s")
+        except (SecretError, SetupError) as error:
+            return Fault(FaultKind.SETUP, str(error))
+
+
+async def _sent_with(
+    token: bytes, request: Request, engine: Engine, deadline: float
+) -> Response | Fault:
+    """`deadline`: loop time at which the total time is up; the engine says what it was spent on."""
+    credentials = bearer(token, "auth.oauth2")
+    left_s = max(deadline - asyncio.get_running_loop().time(), 0.0)
+    result = await exchanged(engine, replace(carrying(request, credentials), timeout_s=left_s))
+    if isinstance(result, Fault) and result.kind is FaultKind.TIMEOUT:
+        return timed_out(request.timeout_s, result.address)
+    return hidden(result, credentials)
 
 
 def fail_soon(detail: str, done: Done) -> Running:
@@ -86,13 +142,14 @@ def hiding(done: Done, credentials: Credentials) -> Done:
     The beginning of an answer stands in the attempt's record, which is in a topic.
     """
 
-    def told(result: Response | Fault) -> None:
-        if isinstance(result, Response):
-            body = result.body
-            for value in credentials.hidden:
-                body = body.replace(value, _HIDDEN)
-            if body is not result.body:
-                result = replace(result, body=body)
-        done(result)
+    return lambda result: done(hidden(result, credentials))
 
-    return told
+
+def hidden(result: Response | Fault, credentials: Credentials) -> Response | Fault:
+    """The result without the credentials."""
+    if not isinstance(result, Response):
+        return result
+    body = result.body
+    for value in credentials.hidden:
+        body = body.replace(value, _HIDDEN)
+    return result if body == result.body else replace(result, body=body)

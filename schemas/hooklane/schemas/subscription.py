@@ -146,7 +146,6 @@ def _check_format(document: object) -> None:
 
 def _check_offered(found: Subscription, policy: ServicePolicy) -> None:
     asked = {
-        "auth.oauth2": found.auth is not None and found.auth.oauth2 is not None,
         "auth.mtls": found.auth is not None and found.auth.mtls is not None,
         "delivery.ca": found.delivery.ca is not None,
         "payload.mode: template": found.payload.mode is PayloadMode.TEMPLATE,

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 import httpx
 
@@ -16,6 +16,7 @@ from hooklane.delivery.engine.wire import UnsendableError, encoded_headers
 from hooklane.delivery.exchange import Done, Fault, FaultKind, Request, Response
 from hooklane.delivery.resolve import Resolver
 from hooklane.delivery.target import InvalidUrl, Target, read_target
+from hooklane.delivery.tasks import Tasked, Tasks
 from hooklane.delivery.way import Line
 
 _SWEEP_S = 1.0
@@ -28,25 +29,6 @@ class _Kept:
     transport: JudgedTransport
     born: float
     idle_since: float = 0.0
-
-
-@dataclass(slots=True, eq=False)
-class _Exchange:
-    """One request under way."""
-
-    done: Done
-    cancelled: bool = field(default=False)
-    task: asyncio.Task[Response | Fault] | None = field(default=None)
-
-    def cancel(self) -> None:
-        self.cancelled = True
-        if self.task is not None:
-            self.task.cancel()
-
-    def finished(self, task: asyncio.Task[Response | Fault]) -> None:
-        # A task that was cancelled from elsewhere (the loop is closing) has nothing to say either.
-        if not self.cancelled and not task.cancelled():
-            self.done(task.result())
 
 
 class HttpxEngine:
@@ -62,26 +44,18 @@ class HttpxEngine:
         self._tls = tls
         self._bounds = bounds or Bounds()
         self._idle: dict[Line, list[_Kept]] = {}
-        self._running: set[asyncio.Task[Response | Fault]] = set()
+        self._tasks = Tasks()
         self._sweeper: asyncio.Task[None] | None = None
 
-    def start(self, request: Request, done: Done) -> _Exchange:
-        exchange = _Exchange(done)
-        task = asyncio.get_running_loop().create_task(self._exchange(request))
-        exchange.task = task
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        task.add_done_callback(exchange.finished)
-        return exchange
+    def start(self, request: Request, done: Done) -> Tasked:
+        return self._tasks.start(self._exchange(request), done)
 
     async def close(self) -> None:
         """Cut off what runs and close every connection."""
-        tasks: list[asyncio.Task[Any]] = list(self._running)
         if self._sweeper is not None:
-            tasks.append(self._sweeper)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self._tasks.close()
         every = [kept for stack in self._idle.values() for kept in stack]
         self._idle.clear()
         for kept in every:
