@@ -16,8 +16,12 @@ from hooklane.delivery.engine.tls import Trust
 from hooklane.delivery.exchange import Engine, Request
 from hooklane.delivery.guard import Guard, Policy
 from hooklane.delivery.resolve import Lookup, Resolver
+from hooklane.delivery.ways import Engines, Ways
+from hooklane.schemas.subscription_values import EngineName
 from tests.conformance.driver import Driver, until
-from tests.support.receiver_tls import Authority
+from tests.support.engines import Vault
+from tests.support.fanout_facts import HandClock
+from tests.support.receiver_tls import Authority, TrustIn
 
 Make = Callable[..., Driver]
 
@@ -75,6 +79,36 @@ async def make(request: pytest.FixtureRequest, authority: Authority) -> AsyncIte
     for resolver in resolvers:
         resolver.close()
     await until(lambda: not ours_left())
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """The time that tokens live by."""
+    return HandClock()
+
+
+@pytest.fixture
+async def make_ways(
+    make: Make, authority: Authority, clock: HandClock
+) -> AsyncIterator[Callable[..., Ways]]:
+    """The engine under test, as documents use it; tokens come by httpx as in the services."""
+    made: list[Ways] = []
+    trust = TrustIn(authority)
+
+    def ways(vault: Vault, lookup: Lookup = nowhere) -> Ways:
+        resolver = Resolver(Guard(LOOPBACK), lookup)
+        engine = make(lookup=lookup).engine
+        engines: dict[EngineName, Callable[[], Engine]] = {
+            EngineName.NATIVE: lambda: engine,
+            EngineName.HTTPX: lambda: HttpxEngine(resolver, trust, Bounds()),
+        }
+        named = Engines(engines, EngineName.NATIVE)
+        made.append(Ways(named, vault, trust, clock.monotonic, [resolver.close]))
+        return made[-1]
+
+    yield ways
+    for one in made:
+        await one.close()
 
 
 @pytest.fixture

@@ -2,51 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 import pytest
 
-from hooklane.delivery.engine.bounds import Bounds
-from hooklane.delivery.engine.httpx import HttpxEngine
-from hooklane.delivery.exchange import Engine, FaultKind, Response
-from hooklane.delivery.guard import Guard
-from hooklane.delivery.resolve import Resolver
-from hooklane.delivery.ways import Engines, Ways
-from hooklane.schemas.subscription_values import EngineName
-from tests.conformance.conftest import LOOPBACK, Make
+from hooklane.delivery.exchange import FaultKind, Response
+from hooklane.delivery.ways import Ways
 from tests.conformance.driver import until
 from tests.support.engines import Vault, asked, begun, way
 from tests.support.fanout_facts import HandClock
 from tests.support.receiver import Answer, Hook, Receiver, receiver
-from tests.support.receiver_tls import Authority
 
 VAULT = Vault(token=b"t0k3n", client=b"cl1ent s&cret")
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    """The time that tokens live by."""
-    return HandClock()
-
-
-@pytest.fixture
-async def ways(make: Make, authority: Authority, clock: HandClock) -> AsyncIterator[Ways]:
-    """The engine under test, as documents use it; tokens come by httpx as in the services."""
-    context = authority.client()
-    resolver = Resolver(Guard(LOOPBACK), nobody)
-    engine = make().engine
-    engines: dict[EngineName, Callable[[], Engine]] = {
-        EngineName.NATIVE: lambda: engine,
-        EngineName.HTTPX: lambda: HttpxEngine(resolver, lambda: context, Bounds()),
-    }
-    made = Ways(Engines(engines, EngineName.NATIVE), VAULT, clock.monotonic, [resolver.close])
-    yield made
-    await made.close()
-
-
-async def nobody(name: str) -> Sequence[str]:
-    raise AssertionError(name)
+def ways(make_ways: Callable[..., Ways]) -> Ways:
+    return make_ways(VAULT)
 
 
 class TokenServer:

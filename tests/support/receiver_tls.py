@@ -34,17 +34,23 @@ class Issued:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
+    @property
+    def pem(self) -> bytes:
+        """The certificate."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    @property
+    def key_pem(self) -> bytes:
+        return self.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
     def server(self, folder: Path) -> ssl.SSLContext:
         """A server's context that shows this certificate."""
         name = folder / f"{self.certificate.serial_number:x}.pem"
-        name.write_bytes(
-            self.certificate.public_bytes(serialization.Encoding.PEM)
-            + self.key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        name.write_bytes(self.pem + self.key_pem)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(name)
         return context
@@ -71,9 +77,12 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
 
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
     def client(self) -> ssl.SSLContext:
-        pem = self.certificate.public_bytes(serialization.Encoding.PEM).decode()
-        return ssl.create_default_context(cadata=pem)
+        return ssl.create_default_context(cadata=self.pem.decode())
 
     def issue(self, host: str, ends: dt.datetime = NOW + DAY) -> Issued:
         """A leaf for a DNS name, or for 127.0.0.1."""
@@ -81,6 +90,19 @@ class Authority:
         authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         leaf = _leaf(host, key, ends, self._name).add_extension(authority_key, critical=False)
         return Issued(leaf.sign(self._key, hashes.SHA256()), key)
+
+
+class TrustIn:
+    """What the services have for authorities, with this one."""
+
+    version = 0
+
+    def __init__(self, authority: Authority) -> None:
+        self.fresh = authority.client
+        self._context = authority.client()
+
+    def __call__(self) -> ssl.SSLContext:
+        return self._context
 
 
 def self_signed(host: str) -> Issued:

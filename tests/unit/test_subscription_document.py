@@ -281,7 +281,6 @@ def test_the_json_schema_has_every_field() -> None:
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
-        ({"auth": {"mtls": {"certificate": "file:c", "key": "file:k"}}}, "auth.mtls"),
         ({"payload": {"mode": "template", "template": "{}"}}, "payload.mode"),
     ],
 )
@@ -289,7 +288,7 @@ def test_what_this_version_does_not_offer_is_refused(fields: dict[str, object], 
     """To take a part of the document and ignore it would send what nobody asked for."""
     document = {"id": "a", "url": "https://hooks.example.com/", **fields}
     validate(document, ServicePolicy())
-    offered = frozenset({"auth.mtls", "payload.mode: template"})
+    offered = frozenset({"payload.mode: template"})
     with pytest.raises(SubscriptionError, match="not offered by this version") as refused:
         validate(document, ServicePolicy(not_offered=offered))
     assert [fault.path for fault in refused.value.faults] == [path]

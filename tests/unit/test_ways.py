@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hooklane.delivery.engine.authorities import Authorities
 from hooklane.delivery.exchange import FaultKind, Response
 from hooklane.delivery.way import way_of
 from hooklane.delivery.ways import Engines, Ways
@@ -26,7 +27,11 @@ class Desk:
         engines = Engines(makes, usual)
         self.now = 0.0
         self.ways = Ways(
-            engines, self.vault, lambda: self.now, [lambda: self.ended.append("closed")]
+            engines,
+            self.vault,
+            Authorities(None),
+            lambda: self.now,
+            [lambda: self.ended.append("closed")],
         )
 
     def open(self, name: EngineName) -> HandEngine:

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterable
 
 from hooklane.delivery.auth.credentials import Secrets
+from hooklane.delivery.engine.authorities import Authorities
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.httpx import HttpxEngine
 from hooklane.delivery.engine.native import NativeEngine
-from hooklane.delivery.engine.tls import verifying_context
 from hooklane.delivery.exchange import Engine
 from hooklane.delivery.guard import NOT_FOR_WEBHOOKS, Guard, Policy
 from hooklane.delivery.lookup import SystemLookup
@@ -42,12 +42,12 @@ def open_engine(settings: DeliverySettings, own_ports: Iterable[int], secrets: S
     lookup = SystemLookup()
     resolver = Resolver(Guard(policy(settings, own_ports)), lookup)
     bounds = Bounds(body_bytes=settings.max_response)
-    context = verifying_context()
+    trust = Authorities(settings.ca_file)
     engines = Engines(
         {
-            EngineName.NATIVE: lambda: NativeEngine(resolver, lambda: context, bounds),
-            EngineName.HTTPX: lambda: HttpxEngine(resolver, lambda: context, bounds),
+            EngineName.NATIVE: lambda: NativeEngine(resolver, trust, bounds),
+            EngineName.HTTPX: lambda: HttpxEngine(resolver, trust, bounds),
         },
         settings.engine,
     )
-    return Ways(engines, secrets, time.monotonic, (resolver.close, lookup.close))
+    return Ways(engines, secrets, trust, time.monotonic, (resolver.close, lookup.close))

@@ -11,6 +11,7 @@ from hooklane.delivery.auth.credentials import (
     bearer,
     header_credentials,
 )
+from hooklane.delivery.auth.identities import Identities, Trusting
 from hooklane.delivery.auth.oauth2 import Tokens
 from hooklane.delivery.engine.faults import timed_out
 from hooklane.delivery.exchange import Done, Engine, Fault, FaultKind, Request, Response, Running
@@ -53,6 +54,7 @@ class Ways:
         self,
         engines: Engines,
         secrets: Secrets,
+        trust: Trusting,
         monotonic: Callable[[], float],
         closing: Sequence[Callable[[], None]],
     ) -> None:
@@ -61,6 +63,7 @@ class Ways:
         self._closing = closing
         self._plain = engines.usual
         self._secrets = secrets
+        self._identities = Identities(secrets, trust)
         self._tasks = Tasks()
         # Tokens are few, and what their servers expect is what httpx does.
         self._tokens = Tokens(lambda: engines.named(EngineName.HTTPX), secrets, monotonic)
@@ -85,6 +88,9 @@ class Ways:
         credentials = None if way.auth is None else header_credentials(way.auth, self._secrets)
         if credentials is not None:
             request, done = carrying(request, credentials), hiding(done, credentials)
+        identity = self._identities.of(way)
+        if identity is not None:
+            request = replace(request, way=replace(way, identity=identity))
         engine = self._engines.named(way.engine)
         if way.auth is not None and way.auth.oauth2 is not None:
             return self._tasks.start(self._with_token(request, way.auth.oauth2, engine), done)

@@ -5,7 +5,7 @@ from hooklane.runtime.settings import Settings
 from hooklane.runtime.topic_plan import TopicPlan
 from hooklane.schemas.subscription_values import ServicePolicy
 
-NOT_OFFERED = frozenset({"auth.mtls", "delivery.ca", "payload.mode: template"})
+NOT_OFFERED = frozenset({"payload.mode: template"})
 """What the services of this version cannot carry out."""
 
 

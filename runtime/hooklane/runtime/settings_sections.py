@@ -239,6 +239,11 @@ class DeliverySettings(Section):
         description="Ports that are never delivered to (JSON list), besides Kafka's and the "
         "service's own.",
     )
+    ca_file: Path | None = Field(
+        default=None,
+        description="File of authorities (PEM) that receivers' certificates are checked against "
+        "besides the system's, read again when it changes.",
+    )
     engine: EngineName = Field(
         default=EngineName.NATIVE,
         description="HTTP client of subscriptions that name none: `native`, or the slower `httpx`.",

@@ -146,8 +146,6 @@ def _check_format(document: object) -> None:
 
 def _check_offered(found: Subscription, policy: ServicePolicy) -> None:
     asked = {
-        "auth.mtls": found.auth is not None and found.auth.mtls is not None,
-        "delivery.ca": found.delivery.ca is not None,
         "payload.mode: template": found.payload.mode is PayloadMode.TEMPLATE,
         "delivery.rate_limit": found.delivery.rate_limit is not None,
     }

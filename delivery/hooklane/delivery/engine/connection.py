@@ -4,7 +4,7 @@ import asyncio
 from typing import Protocol, cast
 
 from hooklane.delivery.engine.bounds import Bounds
-from hooklane.delivery.engine.faults import UNSENT, connection_ended, not_http
+from hooklane.delivery.engine.faults import UNSENT, connection_lost, not_http
 from hooklane.delivery.engine.reply import BadReplyError, Reply
 from hooklane.delivery.engine.sent import bytes_sent
 from hooklane.delivery.exchange import Done, Fault, Response
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         elif error is not None and self._nothing_left():
             self._tell(UNSENT)
         else:
-            self._tell(connection_ended(self.address))
+            self._tell(connection_lost(error, self.address))
 
     def _nothing_left(self) -> bool:
         """Whether the connection was reset before the last request was handed to the network."""

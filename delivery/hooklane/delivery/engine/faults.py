@@ -84,6 +84,13 @@ def not_http(detail: str, address: str | None) -> Fault:
     return Fault(FaultKind.PROTOCOL, f"the response is not HTTP/1.1: {detail[:200]}", address)
 
 
+def connection_lost(error: BaseException | None, address: str | None) -> Fault:
+    """A connection ended in the middle of an exchange: by a word of TLS (a client certificate that
+    is not wanted is told only now), or just so."""
+    tls = None if error is None else _tls(error, address)
+    return tls or connection_ended(address)
+
+
 def dial_failed(error: BaseException, address: str | None) -> Fault:
     """A connection, or its TLS, could not be made."""
     return _tls(error, address) or _refused(error, address)

@@ -8,7 +8,7 @@ import httpcore
 import httpx
 
 from hooklane.delivery.engine.bounds import Bounds
-from hooklane.delivery.engine.faults import Faulted, connection_ended, exchange_failed
+from hooklane.delivery.engine.faults import Faulted, connection_lost, exchange_failed
 from hooklane.delivery.engine.httpx_dial import JudgedBackend
 from hooklane.delivery.exchange import Fault
 from hooklane.delivery.resolve import Resolver
@@ -80,7 +80,7 @@ class JudgedTransport(httpx.AsyncBaseTransport):
     def fault(self, error: Exception) -> Fault:
         stream = self._backend.stream
         if stream is not None and stream.ended and not isinstance(error, Faulted):
-            return connection_ended(self._backend.address)
+            return connection_lost(error, self._backend.address)
         return exchange_failed(error, self._backend.address)
 
     async def aclose(self) -> None:
