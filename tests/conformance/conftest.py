@@ -12,6 +12,7 @@ import uvloop
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.httpx import HttpxEngine
 from hooklane.delivery.engine.native import NativeEngine
+from hooklane.delivery.engine.proxy import Proxy
 from hooklane.delivery.engine.tls import Trust
 from hooklane.delivery.exchange import Engine, Request
 from hooklane.delivery.guard import Guard, Policy
@@ -26,7 +27,7 @@ from tests.support.receiver_tls import Authority, TrustIn
 Make = Callable[..., Driver]
 
 LOOPBACK = Policy(allow=(ip_network("127.0.0.0/8"),), allow_http=True)
-ENGINES: dict[str, Callable[[Resolver, Trust, Bounds], Engine]] = {
+ENGINES: dict[str, Callable[[Resolver, Trust, Bounds, Proxy | None], Engine]] = {
     "native": NativeEngine,
     "httpx": HttpxEngine,
 }
@@ -65,11 +66,12 @@ async def make(request: pytest.FixtureRequest, authority: Authority) -> AsyncIte
         bounds: Bounds | None = None,
         lookup: Lookup = nowhere,
         policy: Policy = LOOPBACK,
+        proxy: Proxy | None = None,
     ) -> Driver:
         resolver = Resolver(Guard(policy), lookup)
         resolvers.append(resolver)
         context = authority.client()
-        engine = ENGINES[request.param](resolver, lambda: context, bounds or Bounds())
+        engine = ENGINES[request.param](resolver, lambda: context, bounds or Bounds(), proxy)
         made.append(Driver(engine))
         return made[-1]
 

@@ -310,9 +310,10 @@ async def test_assembled_from_settings() -> None:
     assert (refused.outcome.kind, refused.outcome.reason) == ("refused", "blocked-address")
 
 
-def test_proxy_is_not_walked_around() -> None:
-    """A proxy that cannot be used yet stops the start instead of being ignored."""
-    settings = DeliverySettings.model_validate({"proxy": "http://proxy.example:3128"})
+@pytest.mark.parametrize("url", ["http://proxy.example:3128/path", "http://proxy_.:0"])
+def test_proxy_that_cannot_be_used_stops_the_start(url: str) -> None:
+    """A proxy that somebody relies on is not walked around; the setting is named."""
+    settings = DeliverySettings.model_validate({"proxy": url})
     with pytest.raises(SettingsError, match="HOOKLANE_DELIVERY__PROXY"):
         open_engine(settings, [], FakeSecrets())
 

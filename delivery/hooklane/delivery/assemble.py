@@ -8,12 +8,12 @@ from hooklane.delivery.engine.authorities import Authorities
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.httpx import HttpxEngine
 from hooklane.delivery.engine.native import NativeEngine
+from hooklane.delivery.engine.proxy import read_proxy
 from hooklane.delivery.exchange import Engine
 from hooklane.delivery.guard import NOT_FOR_WEBHOOKS, Guard, Policy
 from hooklane.delivery.lookup import SystemLookup
 from hooklane.delivery.resolve import Resolver
 from hooklane.delivery.ways import Engines, Ways
-from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.settings_sections import DeliverySettings
 from hooklane.schemas.subscription_values import EngineName
 
@@ -34,19 +34,17 @@ def open_engine(settings: DeliverySettings, own_ports: Iterable[int], secrets: S
     Raises:
         SettingsError: a setting that this version cannot follow.
     """
-    if settings.proxy is not None:
-        # To go around a proxy that somebody relies on would be worse than not to start.
-        raise SettingsError(
-            "HOOKLANE_DELIVERY__PROXY is set, but this version delivers directly only: unset it."
-        )
     lookup = SystemLookup()
     resolver = Resolver(Guard(policy(settings, own_ports)), lookup)
     bounds = Bounds(body_bytes=settings.max_response)
     trust = Authorities(settings.ca_file)
+    url, proxy = settings.proxy, None
+    if url is not None:
+        proxy = read_proxy(url.get_secret_value(), secrets, judges=settings.proxy_judges)
     engines = Engines(
         {
-            EngineName.NATIVE: lambda: NativeEngine(resolver, trust, bounds),
-            EngineName.HTTPX: lambda: HttpxEngine(resolver, trust, bounds),
+            EngineName.NATIVE: lambda: NativeEngine(resolver, trust, bounds, proxy),
+            EngineName.HTTPX: lambda: HttpxEngine(resolver, trust, bounds, proxy),
         },
         settings.engine,
     )

@@ -49,6 +49,14 @@ class Resolver:
         found = await self._found(target.name)
         return found if isinstance(found, Fault) else self._guard.choose(found)
 
+    def refusal(self, target: Target) -> Fault | None:
+        """Why it may not be tried at all, by its scheme and port."""
+        return self._guard.target(target)
+
+    async def unjudged(self, name: str) -> Sequence[str] | Fault:
+        """A name's addresses, for what the settings themselves name."""
+        return await self._found(name)
+
     def close(self) -> None:
         """Stop waiting for answers."""
         for task in self._asking.values():

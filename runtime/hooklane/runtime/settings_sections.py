@@ -258,8 +258,14 @@ class DeliverySettings(Section):
     )
     proxy: SecretUrl | None = Field(
         default=None,
-        description="HTTP proxy for all deliveries. `HTTP_PROXY` and its kin are never read.",
+        description="HTTP proxy for all deliveries, `http://` or `https://`, with a user's name "
+        "and password if it asks for them. `HTTP_PROXY` and its kin are never read.",
         json_schema_extra=_URL,
+    )
+    proxy_judges: bool = Field(
+        default=False,
+        description="Whether the proxy looks names up and decides who may be reached. Otherwise "
+        "the address guard does, and the proxy is asked for the judged address.",
     )
     max_response: Size = Field(
         default=64 * 1024,

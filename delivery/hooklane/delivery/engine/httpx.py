@@ -10,9 +10,11 @@ import httpx
 
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.faults import exchange_failed, timed_out
+from hooklane.delivery.engine.httpx_proxy import ProxiedDial
 from hooklane.delivery.engine.httpx_transport import JudgedTransport
+from hooklane.delivery.engine.proxy import Proxy, through
 from hooklane.delivery.engine.tls import Trust
-from hooklane.delivery.engine.wire import UnsendableError, encoded_headers
+from hooklane.delivery.engine.wire import UnsendableError, absolute, encoded_headers
 from hooklane.delivery.exchange import Done, Fault, FaultKind, Request, Response
 from hooklane.delivery.resolve import Resolver
 from hooklane.delivery.target import InvalidUrl, Target, read_target
@@ -39,7 +41,15 @@ class HttpxEngine:
     hangs has nothing that another one waits for.
     """
 
-    def __init__(self, resolver: Resolver, tls: Trust, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        tls: Trust,
+        bounds: Bounds | None = None,
+        proxy: Proxy | None = None,
+    ) -> None:
+        self._proxy = proxy
+        self._proxied = None if proxy is None else ProxiedDial(resolver, tls, proxy)
         self._resolver = resolver
         self._tls = tls
         self._bounds = bounds or Bounds()
@@ -48,6 +58,8 @@ class HttpxEngine:
         self._sweeper: asyncio.Task[None] | None = None
 
     def start(self, request: Request, done: Done) -> Tasked:
+        if self._proxy is not None and request.url.lower().startswith("http:"):
+            done = through(done)
         return self._tasks.start(self._exchange(request), done)
 
     async def close(self) -> None:
@@ -86,7 +98,9 @@ class HttpxEngine:
 
     async def _send(self, request: Request, target: Target, transport: JudgedTransport) -> Response:
         transport.first_byte_s = None if request.way is None else request.way.first_byte_s
-        answer = await transport.handle_async_request(_asked(request, target))
+        proxied = self._proxy is not None and not self._proxy.tunnels(target)
+        asked = _asked(request, target, self._proxy if proxied else None)
+        answer = await transport.handle_async_request(asked)
         body = await self._read(cast("httpx.AsyncByteStream", answer.stream))
         headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
         return Response(answer.status_code, headers, body, transport.address or "")
@@ -108,7 +122,7 @@ class HttpxEngine:
             return stack.pop()
         way = request.way
         tls = self._tls() if way is None or way.identity is None else way.identity.context
-        transport = JudgedTransport(target, self._resolver, tls, self._bounds)
+        transport = JudgedTransport(target, self._resolver, tls, self._bounds, self._proxied)
         return _Kept(transport, asyncio.get_running_loop().time())
 
     def _fit(self, kept: _Kept) -> bool:
@@ -140,7 +154,10 @@ class HttpxEngine:
         return expired
 
 
-def _asked(request: Request, target: Target) -> httpx.Request:
+def _asked(request: Request, target: Target, proxy: Proxy | None) -> httpx.Request:
+    """`proxy`: the one that is asked for the request itself."""
+    wanted = target.path if proxy is None else absolute(target)
+    own = () if proxy is None else proxy.headers()
     return httpx.Request(
         request.method,
         httpx.URL(
@@ -148,10 +165,14 @@ def _asked(request: Request, target: Target) -> httpx.Request:
             host=target.origin.host,
             port=target.origin.port,
         ),
-        headers=[(b"host", target.authority.encode()), *encoded_headers(request)],
+        headers=[
+            (b"host", target.authority.encode()),
+            *((name.encode(), value.encode("latin-1")) for name, value in own),
+            *encoded_headers(request),
+        ],
         content=request.body,
         extensions={
-            "target": target.path.encode(),
+            "target": wanted.encode(),
             "timeout": {"connect": request.connect_timeout_s},
         },
     )

@@ -18,6 +18,7 @@ from hooklane.delivery.engine.faults import (
     not_http,
     shown,
 )
+from hooklane.delivery.engine.httpx_proxy import ProxiedDial
 from hooklane.delivery.engine.reply import BadReplyError, Reply
 from hooklane.delivery.exchange import Fault
 from hooklane.delivery.resolve import Resolver
@@ -31,7 +32,14 @@ class JudgedBackend(httpcore.AsyncNetworkBackend):
     it stays what certificates and SNI are checked with.
     """
 
-    def __init__(self, target: Target, resolver: Resolver, bounds: Bounds) -> None:
+    def __init__(
+        self,
+        target: Target,
+        resolver: Resolver,
+        bounds: Bounds,
+        proxied: ProxiedDial | None = None,
+    ) -> None:
+        self._proxied = proxied
         self.bounds = bounds
         self.address: str | None = None
         self.stream: Stream | None = None
@@ -57,6 +65,8 @@ class JudgedBackend(httpcore.AsyncNetworkBackend):
     async def _connect(
         self, port: int, limit_s: float, deadline: float
     ) -> httpcore.AsyncNetworkStream:
+        if self._proxied is not None:
+            return await self._through(self._proxied, limit_s, deadline)
         try:
             async with asyncio.timeout_at(deadline):
                 found = await self._resolver.addresses(self._target)
@@ -69,6 +79,16 @@ class JudgedBackend(httpcore.AsyncNetworkBackend):
                 return await self._first(found, port)
         except TimeoutError as error:
             raise Faulted(connect_timed_out(limit_s, self.address)) from error
+
+    async def _through(
+        self, proxied: ProxiedDial, limit_s: float, deadline: float
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            async with asyncio.timeout_at(deadline):
+                stream, self.address = await proxied.connect(self._target)
+        except TimeoutError as error:
+            raise Faulted(connect_timed_out(limit_s, None)) from error
+        return stream
 
     async def _first(
         self, addresses: tuple[Address, ...], port: int

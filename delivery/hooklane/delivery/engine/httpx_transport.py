@@ -10,6 +10,7 @@ import httpx
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.faults import Faulted, connection_lost, exchange_failed
 from hooklane.delivery.engine.httpx_dial import JudgedBackend
+from hooklane.delivery.engine.httpx_proxy import ProxiedDial
 from hooklane.delivery.exchange import Fault
 from hooklane.delivery.resolve import Resolver
 from hooklane.delivery.target import Target
@@ -22,9 +23,14 @@ class JudgedTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(
-        self, target: Target, resolver: Resolver, tls: ssl.SSLContext, bounds: Bounds
+        self,
+        target: Target,
+        resolver: Resolver,
+        tls: ssl.SSLContext,
+        bounds: Bounds,
+        proxied: ProxiedDial | None = None,
     ) -> None:
-        self._backend = JudgedBackend(target, resolver, bounds)
+        self._backend = JudgedBackend(target, resolver, bounds, proxied)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls,
             max_connections=1,

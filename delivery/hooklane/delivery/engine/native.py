@@ -13,7 +13,9 @@ from hooklane.delivery.engine.faults import (
     timed_out,
 )
 from hooklane.delivery.engine.native_dial import Dialler
+from hooklane.delivery.engine.native_proxy import ProxiedDialler
 from hooklane.delivery.engine.pool import Idle
+from hooklane.delivery.engine.proxy import Proxy, through
 from hooklane.delivery.engine.tls import Trust
 from hooklane.delivery.engine.wire import UnsendableError, serialized
 from hooklane.delivery.exchange import Done, Fault, FaultKind, Request, Response
@@ -32,9 +34,18 @@ class NativeEngine:
     over a new one.
     """
 
-    def __init__(self, resolver: Resolver, tls: Trust, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        tls: Trust,
+        bounds: Bounds | None = None,
+        proxy: Proxy | None = None,
+    ) -> None:
         self._bounds = bounds or Bounds()
-        self._dialler = Dialler(resolver, tls)
+        self._proxy = proxy
+        self._dialler = (
+            Dialler(resolver, tls) if proxy is None else ProxiedDialler(resolver, tls, proxy)
+        )
         self._idle = Idle()
         self._running: set[Exchange] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -51,7 +62,11 @@ class NativeEngine:
             loop.call_soon(exchange.end, Fault(FaultKind.INVALID_URL, target.detail))
             return exchange
         try:
-            data = serialized(request, target)
+            if self._proxy is None or self._proxy.tunnels(target):
+                data = serialized(request, target)
+            else:
+                data = serialized(request, target, self._proxy.headers())
+                exchange.pass_through_proxy()
         except UnsendableError as error:
             loop.call_soon(exchange.end, Fault(FaultKind.SETUP, str(error)))
             return exchange
@@ -174,6 +189,11 @@ class Exchange:
         self._done: Done | None = done
         self._timeout_s = timeout_s
         self._forget = forget
+
+    def pass_through_proxy(self) -> None:
+        """What answers is a proxy, which may have words of its own."""
+        if self._done is not None:
+            self._done = through(self._done)
 
     def send(self, connection: Connection, data: bytes) -> None:
         if self._done is None:

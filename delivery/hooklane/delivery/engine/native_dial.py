@@ -69,7 +69,7 @@ class Dialler:
             place = shown(address, target.origin.port)
             try:
                 async with asyncio.timeout_at(deadline):
-                    raw = await _tcp(address, target.origin.port)
+                    raw = await tcp(address, target.origin.port)
             except TimeoutError:
                 return connect_timed_out(limit_s, place)
             except OSError as error:
@@ -105,7 +105,12 @@ class Dialler:
         return protocol
 
 
-async def _tcp(address: Address, port: int) -> socket.socket:
+async def tcp(address: Address, port: int) -> socket.socket:
+    """A connection to that address.
+
+    Raises:
+        OSError: there is none.
+    """
     family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
     raw = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -10,8 +10,12 @@ class UnsendableError(ValueError):
     """A header would break the request's framing."""
 
 
-def serialized(request: Request, target: Target) -> bytes:
+def serialized(
+    request: Request, target: Target, to_proxy: tuple[tuple[str, str], ...] | None = None
+) -> bytes:
     """Head and body in one piece, so that they leave in one write.
+
+    `to_proxy`: headers for a proxy that is asked for the request itself (RFC 9112, section 3.2.2).
 
     Raises:
         UnsendableError: a header name or value holds a line break or is not Latin-1.
@@ -26,6 +30,8 @@ def serialized(request: Request, target: Target) -> bytes:
         encoded = head.encode("latin-1")
     except UnicodeEncodeError as error:
         raise UnsendableError("a header holds a character that is not Latin-1") from error
+    if to_proxy is not None:
+        return _to_proxy(request.method, target, to_proxy) + encoded + request.body
     return _request_line(request.method, target) + encoded + request.body
 
 
@@ -51,3 +57,14 @@ def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
 @lru_cache(maxsize=4096)
 def _request_line(method: str, target: Target) -> bytes:
     return f"{method} {target.path} HTTP/1.1\r\nhost: {target.authority}\r\n".encode("ascii")
+
+
+def absolute(target: Target) -> str:
+    """The whole URL, as a proxy is asked for it."""
+    return f"{target.origin.scheme}://{target.authority}{target.path}"
+
+
+def _to_proxy(method: str, target: Target, headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = [f"{method} {absolute(target)} HTTP/1.1", f"host: {target.authority}"]
+    lines += [": ".join(header) for header in headers]
+    return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
