@@ -119,4 +119,4 @@ def engine(make: Make) -> Driver:
 
 
 def post(url: str, body: bytes = b"{}", timeout_s: float = 5.0, connect_s: float = 5.0) -> Request:
-    return Request("POST", url, (("webhook-id", "msg_1"),), body, timeout_s, connect_s)
+    return Request("POST", url, ("webhook-id: msg_1",), body, timeout_s, connect_s)

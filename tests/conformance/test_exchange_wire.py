@@ -19,7 +19,7 @@ async def test_request_arrives_byte_for_byte(engine: Driver) -> None:
 
     async with scripted(script) as server:
         url = server.url("/a/./b%20c|d?x=%C3%A9&y=1")
-        asked = Request("POST", url, (("webhook-id", "m"), ("x-one", "é")), b"\x00\r\n\r\n", 5, 5)
+        asked = Request("POST", url, ("webhook-id: m", "x-one: é"), b"\x00\r\n\r\n", 5, 5)
         answer = await engine.response(asked)
     (got,) = seen
     assert got.line == "POST /a/./b%20c%7Cd?x=%C3%A9&y=1 HTTP/1.1"
@@ -214,7 +214,7 @@ async def test_header_that_breaks_lines_is_not_sent(engine: Driver) -> None:
         await peer.request()
 
     async with scripted(script) as server:
-        asked = Request("POST", server.url(), (("x", "a\r\nhost: b"),), b"", 5, 5)
+        asked = Request("POST", server.url(), ("x: a\r\nhost: b",), b"", 5, 5)
         kind, _ = await engine.fault(asked)
         assert kind is FaultKind.SETUP
         assert server.ended == 0

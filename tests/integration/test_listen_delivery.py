@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hooklane.delivery.request import AttemptFacts, Destination, build, custom_headers
+from hooklane.delivery.request import AttemptFacts, Destination, build, custom_lines
 from hooklane.delivery.signing import signer
 from hooklane.schemas.decode import decode
 from hooklane.schemas.event import Event, SourceRecord
@@ -35,7 +35,7 @@ def test_a_delivery_is_taken_as_genuine(mode: str, scheme: str, secret: str) -> 
         request = build(
             event,
             AttemptFacts("msg_1", 41, 2, "", int(time.time())),
-            Destination(url, mode, custom_headers({}), 5, 5),
+            Destination(url, mode, custom_lines({}), 5, 5),
             signer(scheme, (secret.encode(),)),
         )
         connection = HTTPConnection("127.0.0.1", listener.port, timeout=20)

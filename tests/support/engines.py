@@ -67,7 +67,7 @@ def way(**fields: Any) -> Way:
 
 
 def asked(of: Way | None, url: str = "https://hooks.example/x", timeout_s: float = 5.0) -> Request:
-    return Request("POST", url, (("webhook-id", "msg_1"),), b"{}", timeout_s, 5.0, of)
+    return Request("POST", url, ("webhook-id: msg_1",), b"{}", timeout_s, 5.0, of)
 
 
 class Ends:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hooklane.delivery.engine.wire import serialized
 from hooklane.delivery.exchange import Request
 from hooklane.delivery.headers import custom_header_fault, partition_key, percent_encoded
-from hooklane.delivery.request import AttemptFacts, Destination, SetupError, build, custom_headers
+from hooklane.delivery.request import AttemptFacts, Destination, SetupError, build, custom_lines
 from hooklane.delivery.signing import Message, signer
 from hooklane.delivery.target import Target, read_target
 from hooklane.schemas.event import Event
@@ -20,7 +20,7 @@ from hooklane.schemas.version import __version__
 SECRET = b"whsec_" + base64.b64encode(b"s" * 32)
 SIGNER = signer("standard", (SECRET,))
 FACTS = AttemptFacts("msg_1", sequence=42, attempt=3, run="", timestamp=1_700_000_000)
-TO = Destination("https://hooks.example/x", "binary", custom_headers({}), 15.0, 5.0)
+TO = Destination("https://hooks.example/x", "binary", custom_lines({}), 15.0, 5.0)
 
 
 def event(
@@ -223,13 +223,13 @@ def test_custom_headers_that_are_refused(name: str, value: str) -> None:
     """A subscription cannot set framing, hop-by-hop or our own headers, nor break a line."""
     assert custom_header_fault(name, value)
     with pytest.raises(SetupError):
-        custom_headers({name: value})
+        custom_lines({name: value})
 
 
 def test_custom_headers_that_are_sent() -> None:
     """Other headers are sent, in lower case; a user agent replaces ours."""
     custom = {"X-Environment": "a b\tc", "X-Empty": "", "User-Agent": "me/1"}
-    to = replace(TO, headers=custom_headers(custom))
+    to = replace(TO, lines=custom_lines(custom))
     found = headers(build(event(), FACTS, to, None))
     assert (found["x-environment"], found["x-empty"], found["user-agent"]) == ("a b\tc", "", "me/1")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from hooklane.delivery.request import Destination, custom_headers
+from hooklane.delivery.request import Destination, custom_lines
 from hooklane.delivery.way import way_of
 from hooklane.schemas.subscription import Subscription
 
@@ -44,7 +44,7 @@ def _read(document: Subscription) -> Asked:
     destination = Destination(
         url=document.url,
         mode=document.payload.mode,
-        headers=custom_headers(document.headers),
+        lines=custom_lines(document.headers),
         timeout_s=document.delivery.timeout.seconds,
         connect_timeout_s=document.delivery.connect_timeout.seconds,
         way=way_of(document),

@@ -32,18 +32,23 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to send. `headers` in order, names in lower case; `body` as it goes on the wire.
-
-    `way`: how it differs from a plain request, if it does.
+    """What to send. `lines` are the headers in order, `name: value`, names in lower case; `body`
+    as it goes on the wire. `way`: how it differs from a plain request, if it does.
     """
 
     method: str
     url: str
-    headers: tuple[tuple[str, str], ...]
+    lines: tuple[str, ...]
     body: bytes
     timeout_s: float
     connect_timeout_s: float
     way: Way | None = None
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The lines as pairs of name and value."""
+        pairs = (line.partition(": ") for line in self.lines)
+        return tuple((name, value) for name, _, value in pairs)
 
 
 @dataclass(frozen=True, slots=True)

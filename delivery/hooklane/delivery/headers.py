@@ -74,6 +74,27 @@ def attributes(event: Event) -> Iterator[tuple[str, str]]:
         yield "partitionkey", key
 
 
+def attribute_lines(event: Event) -> list[str]:
+    """The same as headers of binary mode, `ce-<name>: <value>`, percent-encoded."""
+    found = event.attributes
+    starts = _starts(tuple(found))
+    values = [found[name] for name, _ in starts]
+    key = partition_key(event.key)
+    # Nearly all values are plain: one look at all of them instead of one at each.
+    if _PLAIN.fullmatch("".join(values)) is None:
+        values = list(map(percent_encoded, values))
+    lines = [start + value for (_, start), value in zip(starts, values, strict=True)]
+    if key is not None:
+        lines.append(f"ce-partitionkey: {percent_encoded(key)}")
+    return lines
+
+
+@lru_cache(maxsize=1024)
+def _starts(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Those of the names that are attributes, each with how its line begins."""
+    return tuple((name, f"ce-{name}: ") for name in names if _is_attribute(name))
+
+
 @lru_cache(maxsize=4096)
 def _is_attribute(name: str) -> bool:
     return _ATTRIBUTE.fullmatch(name) is not None and name not in {"data", "partitionkey"}

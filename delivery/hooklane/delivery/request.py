@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final, NamedTuple
 
 from hooklane.delivery import payload as payloads
 from hooklane.delivery.exchange import Request
-from hooklane.delivery.headers import attributes, custom_header_fault, percent_encoded
+from hooklane.delivery.headers import attribute_lines, custom_header_fault, percent_encoded
 from hooklane.delivery.payload import Payload
 from hooklane.delivery.signing import Message, Signer
 from hooklane.delivery.way import Way
@@ -25,11 +24,11 @@ class SetupError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """What the subscription says about the request. `headers`: as `custom_headers` made them."""
+    """What the subscription says about the request. `lines`: as `custom_lines` made them."""
 
     url: str
     mode: str
-    headers: tuple[tuple[str, str], ...]
+    lines: tuple[str, ...]
     timeout_s: float
     connect_timeout_s: float
     way: Way | None = None
@@ -47,8 +46,8 @@ class AttemptFacts(NamedTuple):
     tracestate: str | None = None
 
 
-def custom_headers(found: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The headers that a subscription adds, with those that are the same for all its requests.
+def custom_lines(found: Mapping[str, str]) -> tuple[str, ...]:
+    """The header lines that a subscription adds, with those that are the same for all its requests.
 
     Raises:
         SetupError: one of them may not be set.
@@ -60,7 +59,7 @@ def custom_headers(found: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         if fault is not None:
             raise SetupError(fault)
         same[name.lower()] = value
-    return tuple(same.items())
+    return tuple(map(": ".join, same.items()))
 
 
 def build(
@@ -72,19 +71,16 @@ def build(
         SetupError: a mode that is not there, or headers too large.
     """
     payload = _payload(event, destination.mode)
-    headers: list[tuple[str, str]] = [
-        ("webhook-id", facts.webhook_id),
-        ("webhook-timestamp", str(facts.timestamp)),
-    ]
+    lines = [f"webhook-id: {facts.webhook_id}", f"webhook-timestamp: {facts.timestamp}"]
     if signer is not None:
-        headers += signer.headers(Message(facts.webhook_id, facts.timestamp, payload.body))
+        signature = signer.headers(Message(facts.webhook_id, facts.timestamp, payload.body))
+        lines += map(": ".join, signature)
     if destination.mode == "binary":
-        for name, value in attributes(event):
-            headers.append((f"ce-{name}", percent_encoded(value)))
-    headers.append(("content-type", payload.content_type))
-    _add_own(headers, facts)
-    headers += destination.headers
-    if sum(map(len, chain.from_iterable(headers))) > _HEADER_CHARACTERS:
+        lines += attribute_lines(event)
+    lines.append(f"content-type: {payload.content_type}")
+    _add_own(lines, facts)
+    lines += destination.lines
+    if sum(map(len, lines)) > _HEADER_CHARACTERS:
         raise SetupError(
             "the event's attributes make more than 32 KiB of headers; "
             "set `payload.mode` to structured, which puts them into the body"
@@ -92,7 +88,7 @@ def build(
     return Request(
         method="POST",
         url=destination.url,
-        headers=tuple(headers),
+        lines=tuple(lines),
         body=payload.body,
         timeout_s=destination.timeout_s,
         connect_timeout_s=destination.connect_timeout_s,
@@ -113,12 +109,12 @@ def _payload(event: Event, mode: str) -> Payload:
             )
 
 
-def _add_own(headers: list[tuple[str, str]], facts: AttemptFacts) -> None:
-    headers.append(("hooklane-sequence", str(facts.sequence)))
-    headers.append(("hooklane-attempt", str(facts.attempt)))
+def _add_own(lines: list[str], facts: AttemptFacts) -> None:
+    lines.append(f"hooklane-sequence: {facts.sequence}")
+    lines.append(f"hooklane-attempt: {facts.attempt}")
     if facts.run:
-        headers.append(("hooklane-replay", percent_encoded(facts.run)))
+        lines.append(f"hooklane-replay: {percent_encoded(facts.run)}")
     if facts.traceparent is not None:
-        headers.append(("traceparent", facts.traceparent))
+        lines.append(f"traceparent: {facts.traceparent}")
         if facts.tracestate is not None:
-            headers.append(("tracestate", facts.tracestate))
+            lines.append(f"tracestate: {facts.tracestate}")

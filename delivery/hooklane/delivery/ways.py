@@ -139,7 +139,7 @@ def fail_soon(detail: str, done: Done) -> Running:
 
 def carrying(request: Request, credentials: Credentials) -> Request:
     """The request with one header more."""
-    return replace(request, headers=(*request.headers, credentials.header))
+    return replace(request, lines=(*request.lines, ": ".join(credentials.header)))
 
 
 def hiding(done: Done, credentials: Credentials) -> Done:

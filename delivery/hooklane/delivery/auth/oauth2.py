@@ -14,7 +14,7 @@ from urllib.parse import quote_plus, urlencode
 from hooklane.delivery.auth.credentials import Secrets, basic_header
 from hooklane.delivery.auth.token_life import TokenLife
 from hooklane.delivery.exchange import Engine, Fault, FaultKind, Request, Response
-from hooklane.delivery.request import custom_headers
+from hooklane.delivery.request import custom_lines
 from hooklane.delivery.target import InvalidUrl, read_target
 from hooklane.delivery.tasks import exchanged
 from hooklane.delivery.way import Way
@@ -141,14 +141,14 @@ def _asking(auth: OAuth2Auth, secret: bytes) -> Request:
         form["audience"] = auth.audience
     # RFC 6749, section 2.3.1: both are form-encoded before they become a name and password.
     user, password = (quote_plus(one).encode() for one in (auth.client_id, secret))
-    headers = (
-        ("authorization", basic_header(user, password)),
-        ("content-type", "application/x-www-form-urlencoded"),
-        ("accept", "application/json"),
-        *custom_headers({}),
+    lines = (
+        f"authorization: {basic_header(user, password)}",
+        "content-type: application/x-www-form-urlencoded",
+        "accept: application/json",
+        *custom_lines({}),
     )
     body = urlencode(form).encode()
-    return Request("POST", auth.token_url, headers, body, _TIMEOUT_S, _CONNECT_TIMEOUT_S, Way())
+    return Request("POST", auth.token_url, lines, body, _TIMEOUT_S, _CONNECT_TIMEOUT_S, Way())
 
 
 def _read(auth: OAuth2Auth, result: Response | Fault) -> _Given | Fault:

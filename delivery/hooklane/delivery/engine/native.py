@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.connection import Connection
+from hooklane.delivery.engine.deadlines import Deadlines
 from hooklane.delivery.engine.faults import (
     UNSENT,
     connection_ended,
@@ -47,16 +48,16 @@ class NativeEngine:
             Dialler(resolver, tls) if proxy is None else ProxiedDialler(resolver, tls, proxy)
         )
         self._idle = Idle()
-        self._running: set[Exchange] = set()
+        self._running = Deadlines[Exchange](Exchange.expire)
         self._sweeper: asyncio.TimerHandle | None = None
 
     def start(self, request: Request, done: Done) -> "Exchange":
         loop = asyncio.get_running_loop()
         way = request.way
         exchange = Exchange(done, request.timeout_s, self._running.discard)
+        self._running.add(exchange, request.timeout_s)
         if way is not None:
             exchange.first_byte_s = way.first_byte_s
-        self._running.add(exchange)
         target = read_target(request.url)
         if isinstance(target, InvalidUrl):
             loop.call_soon(exchange.end, Fault(FaultKind.INVALID_URL, target.detail))
@@ -70,7 +71,6 @@ class NativeEngine:
         except UnsendableError as error:
             loop.call_soon(exchange.end, Fault(FaultKind.SETUP, str(error)))
             return exchange
-        exchange.timer = loop.call_later(request.timeout_s, exchange.expire)
         connection = self._take(target.origin if way is None else way.line(target.origin))
         if connection is not None:
             exchange.again = (self, target, request, data)
@@ -87,8 +87,9 @@ class NativeEngine:
     async def close(self) -> None:
         """Cut off what runs and close every connection."""
         tasks = [one.connecting for one in self._running if one.connecting is not None]
-        for exchange in tuple(self._running):
+        for exchange in self._running:
             exchange.cancel()
+        self._running.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         for connection in self._idle.all():
             connection.drop()
@@ -175,11 +176,11 @@ class Exchange:
         "connecting",
         "first_byte",
         "first_byte_s",
-        "timer",
     )
 
-    def __init__(self, done: Done, timeout_s: float, forget: Callable[["Exchange"], None]) -> None:
-        self.timer: asyncio.TimerHandle | None = None
+    def __init__(
+        self, done: Done, timeout_s: float, forget: Callable[["Exchange", float], None]
+    ) -> None:
         self.connecting: asyncio.Task[None] | None = None
         self.first_byte_s: float | None = None
         self.first_byte: asyncio.TimerHandle | None = None
@@ -252,8 +253,6 @@ class Exchange:
 
     def _leave(self) -> None:
         self._connection = None
-        if self.timer is not None:
-            self.timer.cancel()
         if self.first_byte is not None:
             self.first_byte.cancel()
-        self._forget(self)
+        self._forget(self, self._timeout_s)

@@ -20,11 +20,10 @@ def serialized(
     Raises:
         UnsendableError: a header name or value holds a line break or is not Latin-1.
     """
-    lines = [": ".join(header) for header in request.headers]
-    lines.append(f"content-length: {len(request.body)}\r\n\r\n")
-    head = "\r\n".join(lines)
+    head = "\r\n".join((*request.lines, f"content-length: {len(request.body)}", "", ""))
     # Counted once over the whole head instead of searched for in each value.
-    if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
+    breaks = len(request.lines) + 2
+    if head.count("\n") != breaks or head.count("\r") != breaks:
         raise UnsendableError("a header holds a line break")
     try:
         encoded = head.encode("latin-1")
