@@ -42,6 +42,7 @@ class Secrets:
         self._environ = environ
         self._files: dict[Path, _Read] = {}
         self._decrypted: dict[str, bytes] = {}
+        self._told: set[bytes] = set()
         self._keys = _KeyRing(settings)
 
     def resolve(self, reference: str) -> bytes:
@@ -60,7 +61,11 @@ class Secrets:
                 secret = self._decrypt(reference)
             case _:
                 secret = self._literal(reference)
-        self._known.add(secret)
+        if secret not in self._told:
+            if len(self._told) >= _REMEMBERED:
+                self._told.clear()
+            self._told.add(secret)
+            self._known.add(secret)
         return secret
 
     def keep_out(self, value: bytes) -> None:
