@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from hooklane.runtime.shutdown import shutdown_signals
+from hooklane.runtime.shutdown import shutdown_signals, until_one_ends
 
 SERVICE = """
 import asyncio, sys, time
@@ -82,3 +82,56 @@ async def test_the_handlers_are_put_back() -> None:
         seen.append(shutdown.requested)
     assert seen == [False, True]
     assert [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+async def test_the_first_act_to_end_ends_the_others() -> None:
+    """The others are cancelled, and have ended before it returns."""
+    ended = []
+
+    async def waits() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("cancelled")
+
+    async def ends() -> None:
+        await asyncio.sleep(0)
+
+    await until_one_ends(waits(), ends())
+    assert ended == ["cancelled"]
+
+
+async def test_what_an_act_raises_is_raised() -> None:
+    """And what it raises while it is cancelled changes nothing."""
+
+    async def fails() -> None:
+        raise ValueError("first")
+
+    async def fails_too() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("second")
+
+    with pytest.raises(ValueError, match="first"):
+        await until_one_ends(fails_too(), fails())
+
+
+async def test_cancelling_reaches_every_act() -> None:
+    """Nothing goes on behind the back of whoever cancelled it."""
+    acts = [asyncio.Event(), asyncio.Event()]
+
+    async def act(event: asyncio.Event) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            event.set()
+
+    whole = asyncio.create_task(until_one_ends(*map(act, acts)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    whole.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await whole
+    assert all(event.is_set() for event in acts)

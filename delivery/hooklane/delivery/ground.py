@@ -17,6 +17,7 @@ from hooklane.delivery.circuit import Circuits
 from hooklane.delivery.exchange import Running as Exchanging
 from hooklane.runtime import kafka
 from hooklane.runtime.clock import Clock, SystemClock
+from hooklane.runtime.errors import HooklaneError
 from hooklane.runtime.health import Readiness, serve_health
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import ASKED_S, KafkaAdmin
@@ -64,6 +65,14 @@ class Running:
     failure: asyncio.Future[str]
     following: asyncio.Future[None]
     failed: Callable[[str], None]
+
+    def check(self) -> None:
+        """Raises HooklaneError if it cannot go on."""
+        if self.failure.done():
+            raise HooklaneError(f"A service cannot go on: {self.failure.result()}.")
+        if self.following.done():
+            cause = self.following.exception()
+            raise HooklaneError(f"The subscriptions cannot be followed: {cause}.")
 
 
 @asynccontextmanager

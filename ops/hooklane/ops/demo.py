@@ -36,9 +36,9 @@ def demo(
 ) -> None:
     import uvloop  # noqa: PLC0415 - what a service needs, `--help` goes without
 
-    from hooklane.ops.demo_log import logging_to  # noqa: PLC0415
     from hooklane.ops.demo_play import play  # noqa: PLC0415
     from hooklane.ops.demo_view import view_for  # noqa: PLC0415
+    from hooklane.ops.shown_logs import logging_to  # noqa: PLC0415
 
     shown = debug or invocation_of(context).debug
     with logging_to(log, shown=shown):

@@ -76,20 +76,11 @@ async def until_ready(services: Sequence[Running]) -> None:
     try:
         async with asyncio.timeout(_READY_S):
             while any(one.readiness.missing() for one in services):
-                check(services)
+                for one in services:
+                    one.check()
                 await asyncio.sleep(_LOOK_S)
     except TimeoutError as error:
         missing = "; ".join(what for one in services for what in one.readiness.missing())
         raise HooklaneError(
             f"The services were not ready after {_READY_S:g} s: {missing}."
         ) from error
-
-
-def check(services: Sequence[Running]) -> None:
-    """Raises HooklaneError if a service cannot go on."""
-    for one in services:
-        if one.failure.done():
-            raise HooklaneError(f"A service cannot go on: {one.failure.result()}.")
-        if one.following.done():
-            cause = one.following.exception()
-            raise HooklaneError(f"The subscriptions cannot be followed: {cause}.")

@@ -20,7 +20,7 @@ from hooklane.ops.demo_stage import (
 from hooklane.ops.demo_tally import Arrival
 from hooklane.ops.demo_verdict import judge
 from hooklane.ops.demo_view import View, print_line, print_verdict
-from hooklane.runtime.shutdown import Shutdown, shutdown_signals
+from hooklane.runtime.shutdown import Shutdown, shutdown_signals, until_one_ends
 
 
 async def play(view: View, *, keep: bool) -> int:
@@ -66,16 +66,8 @@ async def _day(stage: Stage, stack: AsyncExitStack) -> None:
 async def _shown(view: View, stage: Stage, act: Coroutine[Any, Any, None]) -> None:
     """Carry out `act`, and show the stage meanwhile and once more at the end."""
     with view:
-        acting = asyncio.create_task(act)
-        drawing = asyncio.create_task(_draw(view, stage))
-        try:
-            # A view that fails, for example since nobody reads any more, ends it all.
-            await asyncio.wait((acting, drawing), return_when=asyncio.FIRST_COMPLETED)
-            await (acting if acting.done() else drawing)
-        finally:
-            for task in (acting, drawing):
-                task.cancel()
-            await asyncio.gather(acting, drawing, return_exceptions=True)
+        # A view that fails, for example since nobody reads any more, ends it all.
+        await until_one_ends(act, _draw(view, stage))
         view.show(stage)
 
 

@@ -1,13 +1,11 @@
 """The demonstration's receivers: real HTTP on loopback, an origin each, every request verified."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager
 from http import HTTPStatus
 from urllib.parse import unquote
 
-import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -17,6 +15,7 @@ from hooklane.ops.demo_shop import Subscriber
 from hooklane.ops.demo_tally import Arrival, Tally
 from hooklane.ops.listen_request import arrived
 from hooklane.ops.listen_server import bound
+from hooklane.runtime.http_server import serving
 
 Told = Callable[[str, str, Arrival], None]
 """Called after each request with the receiver's name, the event's type, and what was seen."""
@@ -81,27 +80,11 @@ async def receiving(receivers: Sequence[Receiver]) -> AsyncIterator[Mapping[str,
     with ExitStack() as stack:
         sockets = [stack.enter_context(bound("127.0.0.1", 0)) for _ in receivers]
         ports = [one.getsockname()[1] for one in sockets]
-        server = _Server(
-            uvicorn.Config(
-                _Site(dict(zip(ports, receivers, strict=True))),
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                ws="none",
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        serving = asyncio.create_task(server.serve(sockets=sockets))
-        try:
+        async with serving(_Site(dict(zip(ports, receivers, strict=True))), sockets):
             yield {
                 one.name: f"http://127.0.0.1:{port}/{one.name}"
                 for one, port in zip(receivers, ports, strict=True)
             }
-        finally:
-            server.should_exit = True
-            await serving
 
 
 class _Site:
@@ -119,10 +102,3 @@ class _Site:
         receiver = self._receivers[scope["server"][1]]
         status = receiver.take(request.url.path, dict(request.headers), body)
         await Response(None, status)(scope, receive, send)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the command has its own."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()

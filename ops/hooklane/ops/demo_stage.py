@@ -13,7 +13,7 @@ from typing import Final
 
 from hooklane.delivery.ground import Running
 from hooklane.fanout.run import fanout_running
-from hooklane.ops.demo_ground import check, documents, settings_for, until_ready
+from hooklane.ops.demo_ground import documents, settings_for, until_ready
 from hooklane.ops.demo_receivers import Receiver, Told, receiving
 from hooklane.ops.demo_shop import SOURCE, SUBSCRIBERS, TOPIC, days_work
 from hooklane.ops.demo_verdict import Outcome
@@ -135,7 +135,7 @@ async def days_events(stage: Stage, publisher: AsyncEventPublisher) -> None:
     try:
         for number, event in enumerate(events):
             await asyncio.sleep(max(begun + number / _EVENTS_A_SECOND - time.monotonic(), 0))
-            check(stage.services)
+            _check(stage)
             _expect(stage, event)
             sent.append(asyncio.create_task(_publish(stage, publisher, event)))
         await asyncio.gather(*sent)
@@ -155,9 +155,14 @@ async def last_deliveries(stage: Stage) -> None:
     stage.phase = "waiting for the last deliveries"
     until = time.monotonic() + _PATIENCE_S
     while not stage.is_settled and time.monotonic() < until:
-        check(stage.services)
+        _check(stage)
         await asyncio.sleep(_LOOK_S)
     stage.phase = "done"
+
+
+def _check(stage: Stage) -> None:
+    for one in stage.services:
+        one.check()
 
 
 def _expect(stage: Stage, event: NewEvent) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol, Self
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from hooklane.ops.demo_shop import Subscriber
 from hooklane.ops.demo_stage import Stage
 from hooklane.ops.demo_verdict import Outcome, Verdict, milliseconds
+from hooklane.ops.live_screen import LiveScreen, can_draw
 
 HEAD: Final = "Hooklane demo"
 BROKER: Final = "Its broker is the one inside librdkafka, in this process: no real Kafka."
@@ -31,9 +31,7 @@ class View(Protocol):
 def view_for(*, plain: bool, console: Console | None = None) -> View:
     """Live at a terminal that can draw, unless `plain` lines are asked for."""
     console = console or Console()
-    if plain or not console.is_terminal or console.is_dumb_terminal:
-        return PlainView()
-    return LiveView(console)
+    return LiveView(console) if can_draw(console) and not plain else PlainView()
 
 
 class PlainView:
@@ -53,24 +51,13 @@ class PlainView:
         _write("; ".join([f"{stage.seconds:4.0f} s  {_progress(stage)}", *parts]))
 
 
-class LiveView:
-    """One table in place, drawn by the event loop: no thread of its own has to be ended."""
+class LiveView(LiveScreen):
+    """One table in place."""
 
     every_s = 0.2
 
-    def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, auto_refresh=False)
-
-    def __enter__(self) -> Self:
-        self._live.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.__exit__(None, None, None)
-
     def show(self, stage: Stage) -> None:
-        width = self._live.console.width
-        self._live.update(picture(stage, wide=width >= _WIDE), refresh=True)
+        self.draw(picture(stage, wide=self.console.width >= _WIDE))
 
 
 def picture(stage: Stage, *, wide: bool) -> Group:

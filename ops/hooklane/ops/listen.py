@@ -78,7 +78,7 @@ def listen(
     plan = failure_plan(fail, fail_first, fail_key or ())
     check = signature_check(scheme, secret) if secret else None
     limit = _SHORT_BODY if output is OutputFormat.TABLE else None
-    desk = Desk(check, plan, follow_rows(COLUMNS, output), limit)
+    desk = Desk(lambda _: check, plan, follow_rows(COLUMNS, output), limit)
     with bound(host, port) as listening:
         address, found_port = listening.getsockname()[:2]
         notice(f"Listening on http://{address}:{found_port}, Ctrl-C ends.")

@@ -23,16 +23,17 @@ class Answer:
 
 
 class Desk:
-    """`show` is called with a row for each request; `body_limit` shortens the body in it."""
+    """`check_for` gives what judges requests to a path, None where nothing is to be verified;
+    `show` is called with a row for each request; `body_limit` shortens the body in it."""
 
     def __init__(
         self,
-        check: SignatureCheck | None,
+        check_for: Callable[[str], SignatureCheck | None],
         plan: FailurePlan,
         show: Callable[[Row], None],
         body_limit: int | None,
     ) -> None:
-        self._check = check
+        self._check_for = check_for
         self._plan = plan
         self._show = show
         self._body_limit = body_limit
@@ -43,7 +44,8 @@ class Desk:
         """Answer one request and show it."""
         now = time.time()
         request = arrived(path, headers, body)
-        cause = self._check.cause(headers, body, now) if self._check is not None else None
+        check = self._check_for(path)
+        cause = None if check is None else check.cause(headers, body, now)
         if cause is None:
             place = self._place(request)
             status = self._plan.answer(request)
@@ -56,7 +58,7 @@ class Desk:
             {
                 "time": datetime.fromtimestamp(now, UTC),
                 "status": status,
-                "verified": None if self._check is None else cause is None,
+                "verified": None if check is None else cause is None,
                 "cause": cause,
                 "order": None if place is None else _order_text(place),
                 **_facts(request, self._body_limit),

@@ -1,26 +1,24 @@
 """The HTTP side of `hooklane listen`: one address, every path, POST."""
 
 import asyncio
-import contextlib
 import os
 import socket
-from contextlib import nullcontext
 
-import uvicorn
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from hooklane.ops.listen_desk import Desk
 from hooklane.runtime.errors import UsageError
+from hooklane.runtime.http_server import serving
 from hooklane.runtime.shutdown import shutdown_signals
 
 MAX_BODY = 64 * 1024 * 1024
 _LAST_WORDS_S = 5
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes any.
+def bound(host: str, port: int, options: str = "--port or --host") -> socket.socket:
+    """A listening socket; port 0 takes any. `options` are what a person may give instead.
 
     Raises:
         UsageError: the address cannot be had.
@@ -30,7 +28,7 @@ def bound(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = _reason(error)
         raise UsageError(
-            f"Cannot listen on {host}:{port} ({reason}): give another --port or --host."
+            f"Cannot listen on {host}:{port} ({reason}): give another {options}."
         ) from error
 
 
@@ -45,25 +43,11 @@ def _reason(error: OSError | UnicodeError) -> str:
 
 async def serve(desk: Desk, listening: socket.socket) -> None:
     """Take requests until SIGINT or SIGTERM; what has begun by then is answered."""
-    server = _Server(
-        uvicorn.Config(
-            ListenApp(desk),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=_LAST_WORDS_S,
-        )
-    )
     with shutdown_signals() as shutdown:
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        asked = asyncio.create_task(shutdown.wait())
-        await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        await serving
-        asked.cancel()
+        async with serving(ListenApp(desk), [listening], _LAST_WORDS_S) as task:
+            asked = asyncio.create_task(shutdown.wait())
+            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+            asked.cancel()
 
 
 class ListenApp:
@@ -90,13 +74,6 @@ class ListenApp:
         answer = self._desk.take(path, dict(request.headers), body)
         text = f"{answer.reason}\n" if answer.reason else ""
         return PlainTextResponse(text, answer.status) if text else Response(None, answer.status)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the command has its own."""
-
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()
 
 
 async def _body(request: Request) -> bytes | None:

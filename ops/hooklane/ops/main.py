@@ -36,6 +36,7 @@ class CommandModule:
 
 COMMANDS = (
     CommandModule("demo", "hooklane.ops.demo", "Show the whole of Hooklane on this machine."),
+    CommandModule("dev", "hooklane.ops.dev", "Run all of it for your own application."),
     CommandModule("topics", "hooklane.ops.topics", "Create and check Hooklane's topics."),
     CommandModule(
         "subscriptions", "hooklane.ops.subscriptions", "Who gets which events: apply, diff, list."

@@ -8,8 +8,10 @@ from typing import Final, TypeAlias
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.kafka_properties import ClientKind, properties_for
 from hooklane.runtime.kafka_settings import policy_from
 from hooklane.runtime.settings import Settings
+from hooklane.runtime.subscriptions import ConfigReader
 from hooklane.runtime.subscriptions_reader import End, Line, Replaced, TopicReader
 from hooklane.schemas.book import SubscriptionBook
 
@@ -25,10 +27,16 @@ _log = logging.getLogger("librdkafka")
 class ConfigTopic:
     """`<prefix>.subscriptions`, partition 0."""
 
-    def __init__(self, settings: Settings, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        timeout_s: float = TIMEOUT_S,
+        open_reader: Callable[[], ConfigReader] | None = None,
+    ) -> None:
         self._topic = settings.topic_names.subscriptions
+        self._open_reader = open_reader or self._kafka_reader
         self._servers = settings.kafka.bootstrap_servers
-        self._client = {**settings.kafka.properties, "bootstrap.servers": self._servers}
+        self._properties = settings.kafka.properties
         self._policy = policy_from(settings)
         self._timeout_s = timeout_s
 
@@ -39,14 +47,18 @@ class ConfigTopic:
             BrokerError: Kafka cannot be reached, or refuses, or a transaction stays open.
             TopicsError: the topic is missing.
         """
-        reader = TopicReader(self._client, self._topic)
+        reader = self._open_reader()
         try:
             reader.begin()
             return self._read(reader, reader.end())
         finally:
             reader.close()
 
-    def _read(self, reader: TopicReader, end: int) -> SubscriptionBook:
+    def _kafka_reader(self) -> ConfigReader:
+        client = {**self._properties, "bootstrap.servers": self._servers}
+        return TopicReader(client, self._topic)
+
+    def _read(self, reader: ConfigReader, end: int) -> SubscriptionBook:
         book = SubscriptionBook(self._policy)
         deadline = time.monotonic() + self._timeout_s
         while book.position < end:
@@ -92,7 +104,8 @@ class ConfigTopic:
 
     def _producer(self) -> Producer:
         config = {
-            **self._client,
+            **properties_for(ClientKind.PRODUCER, self._properties),
+            "bootstrap.servers": self._servers,
             "acks": "all",
             # In order without idempotence, whose producer id costs half a second at the start. A
             # retry may write a record twice: the second says the same.

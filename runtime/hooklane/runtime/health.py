@@ -6,21 +6,19 @@
   assigned partitions have been restored; its body says what is missing.
 """
 
-import asyncio
-import contextlib
 import errno
 import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hooklane.runtime.errors import SettingsError
+from hooklane.runtime.http_server import serving
 from hooklane.runtime.metrics import Metrics
 from hooklane.runtime.settings_sections import HttpSettings
 
@@ -89,13 +87,6 @@ class Readiness:
             yield f"{topic}[{partition}] has not been restored{to_read}"
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the service has its own."""
-
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()
-
-
 @asynccontextmanager
 async def serve_health(
     settings: HttpSettings, readiness: Readiness, metrics: Metrics
@@ -107,25 +98,9 @@ async def serve_health(
     """
     listener = _bind(settings)
     port: int = listener.getsockname()[1]
-    server = _Server(
-        uvicorn.Config(
-            health_app(readiness, metrics),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
-        )
-    )
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
     log.info("health and metrics are served", address=settings.host, port=port)
-    try:
+    async with serving(health_app(readiness, metrics), [listener]):
         yield port
-    finally:
-        server.should_exit = True
-        await serving
 
 
 def health_app(readiness: Readiness, metrics: Metrics) -> Starlette:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -83,6 +83,22 @@ async def until_asked_or_failed(
         raise HooklaneError(failure.result())
     if following.done():
         raise HooklaneError(f"The subscriptions cannot be followed: {following.exception()}.")
+
+
+async def until_one_ends(*acts: Coroutine[Any, Any, object]) -> None:
+    """Carry all of these out until one ends, and cancel the others; what it raised is raised.
+
+    Of several that ended at once the first one counts.
+    """
+    tasks = [asyncio.create_task(act) for act in acts]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        ended = next(task for task in tasks if task.done())
+        ended.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ other partitions.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -114,6 +114,23 @@ def apply_topics(admin: KafkaAdmin, plan: TopicPlan) -> list[Change]:
     return changes
 
 
+def create_event_topics(admin: KafkaAdmin, names: Iterable[str]) -> list[Change]:
+    """Make event topics that are missing, as the broker makes a topic by default.
+
+    For a developer: in earnest they are not ours to make. Patterns are passed over.
+
+    Raises:
+        BrokerError: Kafka cannot be reached, or refuses.
+    """
+    there = admin.layouts()
+    missing = [name for name in names if not name.startswith("^") and name not in there]
+    return [
+        change
+        for name in missing
+        for change in _created(admin, NewTopic(name), "as the broker makes them by default")
+    ]
+
+
 def _settle(admin: KafkaAdmin, plan: TopicPlan) -> None:
     """Wait until brokers show what the controller has taken."""
     deadline = time.monotonic() + _TIMEOUT_S
@@ -152,17 +169,21 @@ def _look(admin: KafkaAdmin, plan: TopicPlan) -> _View:
 def _create(admin: KafkaAdmin, topic: WantedTopic, replication_factor: int) -> list[Change]:
     config = {one.name: one.value for one in topic.configs}
     new = NewTopic(topic.name, topic.partitions, replication_factor, config=config)
+    return _created(admin, new, f"partitions={topic.partitions}")
+
+
+def _created(admin: KafkaAdmin, new: NewTopic, detail: str) -> list[Change]:
     asked = admin.client.create_topics(
         [new], operation_timeout=_TIMEOUT_S, request_timeout=_TIMEOUT_S
     )
     try:
-        admin.answer(asked[topic.name], f"create topic {topic.name}")
+        admin.answer(asked[new.topic], f"create topic {new.topic}")
     except BrokerError as error:
         if _already_there(error):
             # Somebody applies at the same time, by the same plan or not: the check after it tells.
             return []
         raise
-    return [Change(topic.name, Deed.CREATED, f"partitions={topic.partitions}")]
+    return [Change(new.topic, Deed.CREATED, detail)]
 
 
 def _alter(admin: KafkaAdmin, topic: WantedTopic, mending: Sequence[Finding]) -> list[Change]:

@@ -1,4 +1,4 @@
-"""Where the services' and librdkafka's logs go while the demonstration is shown."""
+"""Where the services' and librdkafka's logs go while something else is shown."""
 
 import os
 import sys
@@ -14,23 +14,26 @@ from hooklane.runtime.settings_sections import LogSettings
 
 
 @contextmanager
-def logging_to(file: Path | None, *, shown: bool) -> Iterator[None]:
+def logging_to(file: Path | None, *, shown: bool) -> Iterator[KnownSecrets]:
     """To `file`; else to stderr if they are to be `shown`; else nowhere.
+
+    Gives the secrets that are kept out of them: whoever learns of one adds it.
 
     Raises:
         UsageError: the file cannot be written.
     """
+    secrets = KnownSecrets()
     if file is None and shown:
-        _configure(sys.stderr)
-        yield
+        _configure(sys.stderr, secrets)
+        yield secrets
         return
     with _opened(file) as stream:
-        _configure(stream)
-        yield
+        _configure(stream, secrets)
+        yield secrets
 
 
-def _configure(stream: IO[str]) -> None:
-    configure_logging(LogSettings(), service="demo", secrets=KnownSecrets(), stream=stream)
+def _configure(stream: IO[str], secrets: KnownSecrets) -> None:
+    configure_logging(LogSettings(), service="hooklane", secrets=secrets, stream=stream)
 
 
 def _opened(file: Path | None) -> IO[str]:
