@@ -69,6 +69,9 @@ class Cast:
 def _constants(scene: Scene) -> dict[str, Any]:
     """Shared by all copies: nothing of it ever changes."""
     named: dict[str, Any] = {"scene": scene, "book": scene.book, "resolver": scene.resolver}
-    named |= {f"event {event.offset}": event for event in scene.events}
+    named |= {"unread book": scene.unread_book}
+    named |= {
+        f"event {event.topic_id}{event.offset}": event for events in scene.eras for event in events
+    }
     named |= {f"entry {name}": entry for name, entry in scene.entries.items()}
     return named

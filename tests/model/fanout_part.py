@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hooklane.delivery.attempt import Attempted
 from hooklane.delivery.outcome import Outcome
-from hooklane.fanout.delivery import Delivery
+from hooklane.fanout.delivery import Delivery, Place
 from hooklane.fanout.gate import LaneGate
 from hooklane.fanout.lanes import LaneTable
 from hooklane.fanout.ledger import LedgerState
@@ -19,7 +19,7 @@ from hooklane.schemas.codec import LANES
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import AttemptOutcome, DeliveryAttempt
 from hooklane.schemas.topics import LaneKey, split_lane_key
-from tests.model.scene import GROUP, NOW_MS, PLACE, Log, Scene
+from tests.model.scene import GROUP, NOW_MS, Log, Scene
 from tests.support.receivers import OpenTo
 
 Starts = tuple[tuple[int, int], ...]
@@ -44,18 +44,19 @@ class Written(NamedTuple):
 
 
 class FanOut:
-    def __init__(self, scene: Scene, committed: int, lines: tuple[int, ...]) -> None:
+    def __init__(self, scene: Scene, era: int, committed: int, lines: tuple[int, ...]) -> None:
         """Restored from the committed offset and these records of the lanes topic (rule 5)."""
-        restored = _restored(scene, lines)
+        place = scene.place(era)
+        restored = _restored(scene, place, lines)
         ledger = restored.ledger
         inherited = (
             LedgerState(committed)
             if ledger is None
             else LedgerState(committed, ledger.settled, ledger.partial)
         )
-        self._scene = scene
-        self._partition = scene.parts.partition(PLACE, GROUP, inherited, restored.lanes)
-        lanes: dict[Any, LaneTable] = {PLACE: self._partition.lanes}
+        self._scene, self._era = scene, era
+        self._partition = scene.parts.partition(place, GROUP, inherited, restored.lanes)
+        lanes: dict[Any, LaneTable] = {place: self._partition.lanes}
         self._gate = LaneGate(scene.book, lanes, OpenTo(never), 8)
         self._schedule = scene.parts.schedule(self._gate, 8, 1.0)
         self._running: list[Delivery] = []
@@ -78,7 +79,7 @@ class FanOut:
         if self._partition.ledger.is_settled(offset):
             self._partition.pass_over(offset)
             return ()
-        event = self._scene.events[offset]
+        event = self._scene.eras[self._era][offset]
         for delivery in self._partition.admit(event, self._scene.wanting(event), 0.0):
             self._schedule.add(delivery)
         return self._step_if_open()
@@ -147,7 +148,8 @@ class FanOut:
         return () if self._scene.bounds.fenced else self.step()
 
     def _number(self, delivery: Delivery) -> int:
-        return self._scene.catalogue.delivery(delivery.lane, delivery.sequence)
+        topic_id = delivery.event.topic_id
+        return self._scene.catalogue.delivery(delivery.lane, delivery.sequence, topic_id)
 
 
 class _Read:
@@ -159,18 +161,18 @@ class _Read:
     def stop_reading(self, partition: int) -> None: ...
 
 
-def _restored(scene: Scene, numbers: tuple[int, ...]) -> Restored:
+def _restored(scene: Scene, place: Place, numbers: tuple[int, ...]) -> Restored:
     records = [scene.catalogue.record(number) for number in numbers]
     lines = [LaneLine(offset, *record) for offset, record in enumerate(records)]
-    return asyncio.run(_restore(lines))
+    return asyncio.run(_restore(place, lines))
 
 
-async def _restore(lines: Sequence[LaneLine]) -> Restored:
+async def _restore(place: Place, lines: Sequence[LaneLine]) -> Restored:
     async def high_watermark(partition: int) -> int:
         return len(lines)
 
     restorer = LaneRestorer(_Read(), GROUP, 1, high_watermark, lambda *_: None)
-    restoring = asyncio.ensure_future(restorer.restore(PLACE))
+    restoring = asyncio.ensure_future(restorer.restore(place))
     await asyncio.sleep(0)
     if lines:
         restorer.read(0, 1, lines)

@@ -3,14 +3,15 @@
 from tests.model.fanout_part import DELIVERED, FAILED, REFUSED, FanOut, Written
 from tests.model.scene import Log, Visibility
 from tests.model.steps import Stage, Step, Steps
+from tests.model.transaction_steps import is_answered
 from tests.model.world import (
-    Compaction,
+    CutOff,
     Numbers,
     Phase,
     Transaction,
     World,
-    aborted,
-    committed,
+    Writer,
+    hidden,
     is_stable,
     stable,
 )
@@ -21,28 +22,27 @@ _EMPTY: Numbers = ()
 class FanOutSteps:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._bounds = stage.bounds
+        self._bounds, self._parts = stage.bounds, stage.parts
         self._cast = stage.cast
         self._name = stage.name
 
     def of(self, world: World) -> Steps:
+        yield from self._loose(world)
+        if self._bounds.again and not world.era:
+            yield from self._made_again(world)
         if world.fanout < 0:
-            yield from self._without_owner(world)
+            yield from self._restores(world)
             return
         view = self._cast.view(world.fanout)
-        if view.position < len(self._stage.scene.events):
+        if view.position < len(self._stage.scene.eras[world.era]):
             yield self._act(world, f"fan-out reads event {view.position}", "admit")
         if self._bounds.fenced:
             yield from self._advance(world)
         for delivery in view.running:
             yield from self._ends(world, delivery)
         yield from self._tail(world)
-        yield from self._hears(world)
         yield from self._commit(world)
-        if world.fanout_crashes:
-            queued = world.transaction is not None and world.transaction.phase is Phase.ONE_BY_ONE
-            left = None if queued else world.transaction
-            yield Step(("fan-out dies",), _died(world)._replace(transaction=left))
+        yield from self._goes(world)
 
     def _act(self, world: World, text: str, method: str, *arguments: object) -> Step:
         fanout, starts = self._cast.act(world.fanout, method, *arguments)
@@ -98,174 +98,159 @@ class FanOutSteps:
 
     def _commit(self, world: World) -> Steps:
         """A share is written and its transaction ends: well, or by an abort, or by a crash."""
-        transaction = world.transaction
+        transaction = world.transactions[Writer.FANOUT]
         if transaction is not None:
             if transaction.phase is Phase.ONE_BY_ONE:
-                yield from self._write_one(world, transaction)
+                yield from self.write_one(world, Writer.FANOUT, transaction)
             return
         view = self._cast.view(world.fanout)
         if not (view.has_changed or view.pending):
             return
         fanout, written = self._cast.act(world.fanout, "take")
-        text = self._stage.texts(sum(written.records, ())) or "nothing"
-        text = f"fan-out writes {text}; offset {written.offset}"
+        text = self.told(written)
         after = world._replace(fanout=fanout)
-        if self._stage.parts.visibility is not Visibility.TRANSACTION:
-            queued = Transaction(Phase.ONE_BY_ONE, written.offset, (), written.records)
-            yield Step((f"{text}, record by record",), after._replace(transaction=queued))
+        if self._parts.visibility in (Visibility.ONE_BY_ONE, Visibility.OFFSET_LAST):
+            queued = Transaction(Phase.ONE_BY_ONE, written.offset, 0, written.records)
+            after = after.with_transaction(Writer.FANOUT, queued)
+            yield Step((f"{text}, record by record",), after)
             return
-        yield self._act(self._committed(after, written), f"{text}", "committed")
+        after, written = self.taken_apart(after, written)
+        visible, violation = self.visible(after, written)
+        step = self._act(visible, text, "committed")
+        yield step._replace(violation=violation or step.violation)
         if world.aborts:
             yield Step((text, "it is aborted"), after._replace(aborts=world.aborts - 1))
         if world.fanout_crashes:
             yield from self._dies_within(after, written, text)
 
-    def _committed(self, world: World, written: Written) -> World:
-        lanes, backlog, tier, letters = written.records
-        return world._replace(
-            committed=written.offset,
-            lanes=world.lanes + lanes,
-            backlog=world.backlog + backlog,
-            tier=world.tier + tier,
-            lettered=world.lettered | self._letters(letters),
-        )
+    def told(self, written: Written) -> str:
+        """A share in words."""
+        texts = self._stage.texts(sum(written.records, ())) or "nothing"
+        return f"fan-out writes {texts}; offset {written.offset}"
+
+    def visible(self, world: World, written: Written) -> tuple[World, str | None]:
+        """With the share committed."""
+        after, violation = self._stage.append_all(world, written.records)
+        return after._replace(committed=written.offset), violation
+
+    def taken_apart(self, world: World, written: Written) -> tuple[World, Written]:
+        """A mutant's share is without the tombstones of its lanes, which go by themselves."""
+        if not self._parts.lane_tombstones_apart:
+            return world, written
+        lanes, *others = written.records
+        apart = [one for one in lanes if self._is_lane_tombstone(one)]
+        left = tuple([one for one in lanes if one not in apart])
+        world = world._replace(loose=(*world.loose, *apart))
+        return world, written._replace(records=(left, *others))
+
+    def _is_lane_tombstone(self, number: int) -> bool:
+        about = self._stage.catalogue.about(number)
+        return about.tombstone and about.text != "ledger"
+
+    def _loose(self, world: World) -> Steps:
+        if world.loose:
+            number, *others = world.loose
+            after, violation = self._stage.append(world, Log.LANES, number)
+            text = f"{self._stage.texts((number,))} is written outside of its transaction"
+            yield Step((text,), after._replace(loose=tuple(others)), violation)
+
+    def _goes(self, world: World) -> Steps:
+        """It dies, or it is cut off and does not know."""
+        transaction = world.transactions[Writer.FANOUT]
+        queued = transaction is not None and transaction.phase is Phase.ONE_BY_ONE
+        left = world.with_transaction(Writer.FANOUT, None) if queued else world
+        if world.fanout_crashes:
+            yield Step(("fan-out dies",), _died(left))
+        if world.fanout_zombies and world.cut_fanout is None:
+            cut = left._replace(
+                fanout=-1,
+                tail=0,
+                cut_fanout=CutOff(world.fanout, world.tail),
+                fanout_zombies=world.fanout_zombies - 1,
+            )
+            if queued:
+                cut = cut.with_transaction(Writer.CUT_FANOUT, transaction)
+            yield Step(("fan-out is cut off, and goes on",), cut)
 
     def _dies_within(self, world: World, written: Written, text: str) -> Steps:
-        lanes, backlog, tier, letters = written.records
-        after = _died(world)._replace(
-            transaction=Transaction(Phase.LEFT_OPEN, written.offset, letters),
-            lanes=world.lanes + _hidden(lanes),
-            backlog=world.backlog + _hidden(backlog),
-            tier=world.tier + _hidden(tier),
+        """Whether the transaction commits or not, its owner does not hear it."""
+        died = _died(world)
+        if self._stage.merges_commits:
+            after, violation = self.visible(died, written)
+            yield Step((text, "fan-out dies before it hears"), after, violation)
+            return
+        letters = self._stage.letters(written.records)
+        logs = tuple(
+            (*log, *hidden(numbers, Writer.FANOUT))
+            for log, numbers in zip(died.logs, written.records, strict=False)
         )
-        yield Step((text, "fan-out dies, the transaction is left open"), after)
-        decided = Transaction(Phase.DECIDED, written.offset, letters)
+        after = died._replace(logs=logs)
+        left = Transaction(Phase.LEFT_OPEN, written.offset)
+        text_of = "fan-out dies, the transaction is"
+        yield Step((text, f"{text_of} left open"), after.with_transaction(Writer.FANOUT, left))
         # Nobody reads dead letters here: what is decided is as good as written.
-        lettered = world.lettered | self._letters(letters)
-        after = after._replace(transaction=decided, lettered=lettered)
-        yield Step((text, "fan-out dies, the transaction is decided to commit"), after)
+        after = after._replace(lettered=world.lettered | letters)
+        decided = Transaction(Phase.DECIDED, written.offset, letters)
+        after = after.with_transaction(Writer.FANOUT, decided)
+        yield Step((text, f"{text_of} decided to commit"), after)
+        offered = Transaction(Phase.OFFERED, written.offset, 0, written.records)
+        after = died.with_transaction(Writer.FANOUT, offered)
+        yield Step((text, "fan-out is gone, its offsets are with the group"), after)
 
-    def _write_one(self, world: World, transaction: Transaction) -> Steps:
+    def write_one(self, world: World, writer: Writer, transaction: Transaction) -> Steps:
         """A mutant's share: each record by itself, the offset apart from them."""
-        if not any(transaction.queued) and transaction.offset is None:
-            after = world._replace(transaction=None)
-            yield self._act(after, "fan-out has written its share", "committed")
-        waits = any(transaction.queued) and self._stage.parts.visibility is Visibility.OFFSET_LAST
-        if transaction.offset is not None and not waits:
-            after = world._replace(
-                committed=transaction.offset, transaction=transaction._replace(offset=None)
-            )
-            yield Step((f"offset {transaction.offset} is committed",), after)
+        is_owner = writer is Writer.FANOUT
+        offset = transaction.offset if is_owner else None
+        if not any(transaction.queued) and offset is None:
+            after = world.with_transaction(writer, None)
+            if is_owner:
+                yield self._act(after, "fan-out has written its share", "committed")
+            else:
+                yield Step(("the fan-out that was cut off has written its share",), after)
+        late = any(transaction.queued) and self._parts.visibility is Visibility.OFFSET_LAST
+        if offset is not None and not late:
+            after = world.with_transaction(writer, transaction._replace(offset=None))
+            yield Step((f"offset {offset} is committed",), after._replace(committed=offset))
         for log in Log:
-            if transaction.queued[log.value]:
-                yield self._write_first(world, transaction, log)
+            if transaction.queued[log]:
+                number, *others = transaction.queued[log]
+                queued = list(transaction.queued)
+                queued[log] = tuple(others)
+                left = transaction._replace(queued=tuple(queued))
+                after, violation = self._stage.append(world, log, number)
+                text = f"fan-out's {self._stage.texts((number,))} is written"
+                yield Step((text,), after.with_transaction(writer, left), violation)
 
-    def _write_first(self, world: World, transaction: Transaction, log: Log) -> Step:
-        number, *others = transaction.queued[log.value]
-        queued = list(transaction.queued)
-        queued[log.value] = tuple(others)
-        after = world._replace(transaction=transaction._replace(queued=tuple(queued)))
-        text = (f"fan-out's {self._stage.texts((number,))} is written",)
-        return Step(text, self.append(after, log, number))
+    def _made_again(self, world: World) -> Steps:
+        """The event topic is deleted and made again: what nobody had taken has gone with it."""
+        if any(world.transactions) or world.loose:
+            return
+        void = self._stage.promises.not_settled(world) & ~(world.known | world.lettered)
+        after = world._replace(fanout=-1, tail=0, committed=0, era=1, void=void)
+        yield Step(("the event topic is deleted and made again",), after)
 
-    def append(self, world: World, log: Log, number: int) -> World:
-        """A record outside of any transaction."""
-        match log:
-            case Log.LANES:
-                return world._replace(lanes=(*world.lanes, number))
-            case Log.BACKLOG:
-                return world._replace(backlog=(*world.backlog, number))
-            case Log.TIER:
-                return world._replace(tier=(*world.tier, number))
-            case Log.LETTERS:
-                return world._replace(lettered=world.lettered | self._letters((number,)))
+    def _restores(self, world: World) -> Steps:
+        """A new owner."""
+        answered = is_answered(world, Writer.FANOUT) or not self._parts.waits_for_predecessor
+        known = not self._parts.fanout_restores_to_high_watermark
+        if not answered or not (known or is_stable(world.lanes)):
+            return
+        seen = world.lanes[: stable(world.lanes)]
+        for found in self._stage.cleaner.compactions(seen):
+            fanout = self._new(world.era, world.committed, found.log)
+            text = f"a new fan-out restores: offset {world.committed}, lanes {found.how}"
+            yield Step((text,), world._replace(fanout=fanout, tail=len(seen)))
 
-    def _without_owner(self, world: World) -> Steps:
-        """The coordinator ends what was left, and a new owner restores."""
-        transaction = world.transaction
-        yield from self._hears(world)
-        known = not self._stage.parts.fanout_restores_to_high_watermark
-        if (known or is_stable(world.lanes)) and _offset_is_stable(transaction):
-            seen = world.lanes[: stable(world.lanes)]
-            for how in Compaction:
-                lines = self._stage.cleaner.compacted(seen, how)
-                if how is Compaction.NONE or lines != seen:
-                    yield self._restore(world, lines, how, len(seen))
-
-    def _restore(self, world: World, lines: Numbers, how: Compaction, tail: int) -> Step:
-        fanout = self._new(world.committed, lines)
-        text = f"a new fan-out restores: offset {world.committed}, lanes {how.value}"
-        return Step((text,), world._replace(fanout=fanout, tail=tail))
-
-    def _new(self, offset: int, lines: Numbers) -> int:
+    def _new(self, era: int, offset: int, lines: Numbers) -> int:
         def make() -> FanOut:
-            return FanOut(self._stage.scene, offset, lines)
+            return FanOut(self._stage.scene, era, offset, lines)
 
-        return self._cast.made("fanout", make, offset, lines)
+        return self._cast.made("fanout", make, era, offset, lines)
 
     def first(self) -> int:
         """The fan-out of an empty Kafka."""
-        return self._new(0, _EMPTY)
-
-    def _hears(self, world: World) -> Steps:
-        """What a dead owner's transaction comes to."""
-        transaction = world.transaction
-        if transaction is None:
-            return
-        if transaction.phase is Phase.LEFT_OPEN:
-            yield Step(("the coordinator aborts it",), _invisible(world))
-        elif transaction.phase is Phase.DECIDED:
-            yield from self._learn(world, transaction)
-
-    def _learn(self, world: World, transaction: Transaction) -> Steps:
-        """The offsets, the lanes and the backlog hear of a commit apart from each other."""
-        if transaction.offset is not None:
-            after = world._replace(
-                committed=transaction.offset, transaction=transaction._replace(offset=None)
-            )
-            yield Step(("the group hears of the commit",), _ended(after))
-        if not is_stable(world.lanes):
-            after = world._replace(lanes=committed(world.lanes))
-            yield Step(("the lanes topic hears of the commit",), _ended(after))
-        if transaction.letters or not (is_stable(world.backlog) and is_stable(world.tier)):
-            after = world._replace(
-                backlog=committed(world.backlog),
-                tier=committed(world.tier),
-                lettered=world.lettered | self._letters(transaction.letters),
-                transaction=transaction._replace(letters=()),
-            )
-            yield Step(("backlog, tier and dead letters hear of the commit",), _ended(after))
-
-    def _letters(self, numbers: Numbers) -> int:
-        return sum({1 << self._stage.catalogue.about(number).delivery for number in numbers})
-
-
-def _hidden(numbers: Numbers) -> Numbers:
-    return tuple([-number for number in numbers])
+        return self._new(0, 0, _EMPTY)
 
 
 def _died(world: World) -> World:
     return world._replace(fanout=-1, tail=0, fanout_crashes=world.fanout_crashes - 1)
-
-
-def _invisible(world: World) -> World:
-    return world._replace(
-        lanes=aborted(world.lanes),
-        backlog=aborted(world.backlog),
-        tier=aborted(world.tier),
-        transaction=None,
-    )
-
-
-def _offset_is_stable(transaction: Transaction | None) -> bool:
-    """Whether a fetch of the committed offset is answered: not while one is pending."""
-    return transaction is None or transaction.offset is None
-
-
-def _ended(world: World) -> World:
-    """Without its transaction, once everybody has heard of it."""
-    transaction = world.transaction
-    assert transaction is not None
-    waits = transaction.offset is not None or transaction.letters
-    logs = (world.lanes, world.backlog, world.tier)
-    return world if waits or not all(map(is_stable, logs)) else world._replace(transaction=None)

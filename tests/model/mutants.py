@@ -16,13 +16,16 @@ from hooklane.fanout.redirect import Draft, Share
 from hooklane.fanout.schedule import Schedule
 from hooklane.fanout.transaction import records as records_of
 from hooklane.retrier.backlog import Backlog
-from hooklane.retrier.commands import Command, WriteRelease
+from hooklane.retrier.commands import Command, WriteRelease, WriteTicket
 from hooklane.retrier.intake import Intake
 from hooklane.retrier.spool import Waiting
 from hooklane.retrier.standing import Standing, TicketPlace
+from hooklane.retrier.written import Layout, Write, record_of
+from hooklane.schemas.codec import TASKS
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.outgoing import Record
-from tests.model.scene import Bounds, Parts, Visibility
+from hooklane.schemas.topics import task_key
+from tests.model.scene import Bounds, Follower, Parts, Visibility
 
 PRODUCT = Parts()
 
@@ -152,6 +155,23 @@ class LowerTicketWins(Intake):
         return True
 
 
+def halted_task_again(write: Write, layout: Layout, at_ms: int) -> Record:
+    """Rule 10: the retrier writes a task again, to say that it is halted."""
+    if not isinstance(write, WriteTicket) or not write.standing.halted:
+        return record_of(write, layout, at_ms)
+    waiting = write.waiting
+    task = replace(TASKS.decode(waiting.record), attempts=write.standing.attempts, halted=True)
+    key = task_key(waiting.lane, waiting.sequence)
+    return Record(layout.names.backlog, waiting.partition, key, TASKS.encode(task))
+
+
+class DeletedTooEarly(Follower):
+    """Rule 7: what the retrier has not read of is deleted."""
+
+    def is_deleted(self, subscription: str, config_offset: int, uid: str | None) -> bool:
+        return self.entry(subscription) is None
+
+
 def _bounds(
     keys: str, failures: int, fanout_crashes: int = 0, retrier_crashes: int = 0, **more: Any
 ) -> Bounds:
@@ -224,6 +244,60 @@ MUTANTS = (
         replace(PRODUCT, records=tombstones_last),
         _bounds("aaa", 2, 1),
         "order",
+    ),
+    Mutant(
+        "3: written without a transaction, by a fan-out that was cut off",
+        replace(PRODUCT, visibility=Visibility.WHILE_OWNER),
+        _bounds("aa", 1, fanout_zombies=1, idle_zombies=True),
+        "newest last",
+    ),
+    Mutant(
+        "3: stale group metadata, which the group does not check",
+        replace(PRODUCT, generation_is_checked=False),
+        _bounds("aa", 1, fanout_zombies=1, idle_zombies=True),
+        "settled",
+    ),
+    Mutant(
+        "5: the tombstones of a lane outside of the transaction",
+        replace(PRODUCT, lane_tombstones_apart=True),
+        _bounds("aaa", 2, 1),
+        "order",
+    ),
+    Mutant(
+        "5: restored before the transaction of the owner before has ended",
+        replace(PRODUCT, waits_for_predecessor=False),
+        _bounds("aa", 1, 1),
+        "settled",
+    ),
+    Mutant(
+        "7: restored before the transaction of the retrier before has ended",
+        replace(PRODUCT, waits_for_predecessor=False),
+        _bounds("aa", 1, 0, 1),
+        "newest last",
+    ),
+    Mutant(
+        "7: written without a transaction, by a retrier that was cut off",
+        replace(PRODUCT, retrier_visibility=Visibility.ONE_BY_ONE),
+        _bounds("aa", 1, retrier_zombies=1),
+        "newest last",
+    ),
+    Mutant(
+        "7: a subscription taken for deleted too early",
+        replace(PRODUCT, follower=DeletedTooEarly),
+        _bounds("a", 1, unread=True),
+        "durability",
+    ),
+    Mutant(
+        "10: a halted task is written again",
+        replace(PRODUCT, record_of=halted_task_again),
+        _bounds("aa", 2, halts=True, skips=1),
+        "repeats",
+    ),
+    Mutant(
+        "a topic made again under the same lane ids",
+        replace(PRODUCT, topic_id_in_lanes=False),
+        _bounds("a", 2, again="a"),
+        "durability",
     ),
     Mutant(
         "7: the retrier restored to the last stable offset",

@@ -6,13 +6,15 @@ means: an attempt of s was accepted and its owner heard so, or s is in the dead 
 and not by the owners.
 
 *Repeats.* What was delivered, and its owner heard so, is attempted again only after a crash or a
-lost acknowledgement. Of what the receiver accepts from the lane, each acceptance is at most one
-step above the one before it, dead letters left out: so a repeat that goes back comes up again
-one by one. Attempts whose owner died are not counted: they may arrive at any time, which
-`hooklane-sequence` lets the receiver see.
+lost acknowledgement, or where an operator skipped what was about to be tried. Of what the receiver
+accepts from the lane, each acceptance is at most one step above the one before it, dead letters
+left out: so a repeat that goes back comes up again one by one. Attempts whose owner died or was
+cut off are not counted: they may arrive at any time, which `hooklane-sequence` lets the receiver
+see.
 
 *Newest last.* When everything is over, the last acceptance of each lane is its newest one. (But
-for what ended in the dead letters: a repeat of it may have failed for good.)
+for what ended in the dead letters: a repeat of it may have failed for good; and for lanes of a
+topic that was deleted while its events were on their way.)
 
 *Attempt counts survive.* An attempt's number is above that of every failed attempt whose ticket
 its owner has got an acknowledgement for or could read when it was restored.
@@ -31,9 +33,12 @@ backlog empty, and every lane open, for the fan-out that runs and for one that w
 from functools import cache
 
 from hooklane.schemas.codec import LEDGERS
+from hooklane.schemas.topics import ledger_key
 from tests.model.cast import Cast
-from tests.model.scene import Scene
-from tests.model.world import Cleaner, Compaction, World, is_stable
+from tests.model.scene import GROUP, Log, Scene
+from tests.model.world import Cleaner, World, bare, is_stable, stable
+
+_ENDS_OF_OWNERS = ("fanout_crashes", "retrier_crashes", "fanout_zombies", "retrier_zombies")
 
 
 class Promises:
@@ -45,30 +50,45 @@ class Promises:
         self._cleaner = cleaner
         self._named_by_ledger = cache(self._settled_by)
         self._all = (1 << len(deliveries)) - 1
-        lanes = list(dict.fromkeys(lane for lane, _ in deliveries))
+        lanes = list(dict.fromkeys((one.topic_id, one.lane) for one in deliveries))
         self.lanes = len(lanes)
-        self._lane = [lanes.index(lane) for lane, _ in deliveries]
-        self._sequence = [sequence for _, sequence in deliveries]
+        self._lane = [lanes.index((one.topic_id, one.lane)) for one in deliveries]
+        self._sequence = [one.sequence for one in deliveries]
         self._below = [
             sum(
                 1 << other
-                for other, (lane, sequence) in enumerate(deliveries)
+                for other, (lane, sequence) in enumerate(self._places())
                 if lane == of and sequence < at
             )
-            for of, at in deliveries
+            for of, at in self._places()
+        ]
+        self._of_era = [
+            sum(1 << at for at, one in enumerate(deliveries) if one.topic_id == topic_id)
+            for topic_id in "TU"
         ]
         self._below_offset = [
-            sum(1 << one for one, (_, sequence) in enumerate(deliveries) if sequence < offset)
-            for offset in range(len(scene.events) + 1)
+            [
+                sum(
+                    1 << at
+                    for at, one in enumerate(deliveries)
+                    if one.topic_id == topic_id and one.sequence < offset
+                )
+                for offset in range(len(events) + 1)
+            ]
+            for topic_id, events in zip("TU", scene.eras, strict=True)
         ]
+
+    def _places(self) -> list[tuple[int, int]]:
+        return list(zip(self._lane, self._sequence, strict=True))
 
     def started(self, world: World, delivery: int, attempt: int) -> str | None:
         """What an attempt that starts now breaks."""
         name = self._scene.catalogue.lane_name(delivery)
-        resolved = world.known | world.lettered
+        resolved = world.known | world.lettered | world.void
         if self._below[delivery] & ~resolved:
             return f"order: {name} is attempted before an earlier one of its lane is resolved"
-        if resolved >> delivery & 1 and not self._may_repeat(world):
+        may_repeat = self._may_repeat(world) or self._skipped_unheard(world, delivery)
+        if resolved >> delivery & 1 and not may_repeat:
             return f"repeats: {name} is attempted again, and nothing has died"
         if attempt <= world.floors[delivery]:
             return f"attempt counts: {name} starts attempt {attempt} once more"
@@ -76,11 +96,35 @@ class Promises:
 
     def started_by_fanout(self, world: World, delivery: int) -> str | None:
         """What an attempt of the fan-out that starts now breaks besides."""
-        settled = self._below_offset[world.committed] | self._named_by_ledger(world.lanes)
+        settled = self._settled(world)
         if not settled >> delivery & 1:
             return None
         name = self._scene.catalogue.lane_name(delivery)
         return f"settled: {name} is attempted, but a committed transaction calls it settled"
+
+    def _settled(self, world: World) -> int:
+        """What the last committed transaction calls settled, of the topic as it is now."""
+        below = self._below_offset[world.era][world.committed]
+        return below | self._named_by_ledger(world.lanes, world.era)
+
+    def not_settled(self, world: World) -> int:
+        """What of the event topic nobody has taken yet."""
+        return self._of_era[world.era] & ~self._settled(world)
+
+    def written(self, world: World, log: Log, number: int) -> str | None:
+        """What a record breaks by being visible."""
+        about = self._scene.catalogue.about(number)
+        if log is not Log.BACKLOG or not about.tombstone:
+            return None
+        if (world.known | world.lettered) >> about.delivery & 1:
+            return None
+        return f"durability: {about.text}, but it is neither delivered nor a dead letter"
+
+    def firsts(self, world: World) -> list[int]:
+        """Of each lane the lowest delivery that is in the backlog."""
+        waiting = self._cleaner.unresolved(world.backlog[: stable(world.backlog)])
+        mine = [at for at in range(len(self._lane)) if waiting >> at & 1]
+        return [at for at in mine if not waiting & self._below[at]]
 
     def accepted(self, world: World, delivery: int) -> tuple[World, str | None]:
         """The receiver accepts it; its owner is alive."""
@@ -92,7 +136,7 @@ class Promises:
         )
         for other, at in enumerate(self._sequence):
             between = self._lane[other] == lane and before < at < sequence
-            if between and not world.lettered >> other & 1:
+            if between and not (world.lettered | world.belated) >> other & 1:
                 return world, f"repeats: the receiver accepts {sequence} right after {before}"
         return world, None
 
@@ -100,7 +144,10 @@ class Promises:
         """What this state breaks."""
         resolved = world.known | world.lettered
         unresolved = self._cleaner.unresolved(world.backlog)
-        lost = self._below_offset[world.committed] & ~resolved & ~unresolved
+        taken = self._below_offset[world.era][world.committed]
+        if world.era:
+            taken |= self._of_era[0]
+        lost = taken & ~resolved & ~unresolved & ~world.void
         if lost:
             return f"durability: {self._names(lost)} is settled, but nowhere"
         if self.is_good_end(world) and self._overtaken(world):
@@ -110,29 +157,31 @@ class Promises:
     def is_good_end(self, world: World) -> bool:
         """Whether everything is done."""
         return (
-            (world.known | world.lettered) == self._all
-            and world.committed == len(self._scene.events)
+            (world.known | world.lettered | world.void) == self._all
+            and world.committed == len(self._scene.eras[world.era])
             and not self._cleaner.unresolved(world.backlog)
-            and world.transaction is None
+            and not any(world.transactions)
+            and not world.loose
             and self._is_open(world)
         )
 
     def _overtaken(self, world: World) -> bool:
         return any(
             world.last[lane] < sequence <= world.top[lane] and not world.lettered >> at & 1
-            for at, (lane, sequence) in enumerate(zip(self._lane, self._sequence, strict=True))
+            for at, (lane, sequence) in enumerate(self._places())
+            if self._of_era[world.era] >> at & 1
         )
 
     def _is_open(self, world: World) -> bool:
         if world.fanout < 0 or self._cast.view(world.fanout).blocked:
             return False
         return is_stable(world.lanes) and not any(
-            self._blocked_after(world.lanes, how) for how in Compaction
+            self._blocked_after(found.log) for found in self._cleaner.compactions(world.lanes)
         )
 
-    def _blocked_after(self, lanes: tuple[int, ...], how: Compaction) -> bool:
+    def _blocked_after(self, lanes: tuple[int, ...]) -> bool:
         levels: dict[bytes, dict[bytes, int]] = {}
-        for number in self._cleaner.compacted(lanes, how):
+        for number in lanes:
             about = self._scene.catalogue.about(number)
             kind, _, lane = about.key.partition(b":")
             level = levels.setdefault(lane, {})
@@ -142,10 +191,11 @@ class Promises:
             level.get(b"released", -1) < level.get(b"blocked", -1) for level in levels.values()
         )
 
-    def _settled_by(self, lanes: tuple[int, ...]) -> int:
+    def _settled_by(self, lanes: tuple[int, ...], era: int) -> int:
         """A mask of the deliveries that the newest ledger in the log names."""
-        catalogue = self._scene.catalogue
-        ledgers = [one for one in lanes if catalogue.about(one).text == "ledger"]
+        catalogue, place = self._scene.catalogue, self._scene.place(era)
+        key = ledger_key(GROUP, place.topic_id, 0)
+        ledgers = [bare(one) for one in lanes if catalogue.about(bare(one)).key == key]
         _, value = catalogue.record(ledgers[-1]) if ledgers else (b"", None)
         if value is None:
             return 0
@@ -157,14 +207,18 @@ class Promises:
                 one.offset == sequence and digest in one.subscribers for one in ledger.partial
             )
             mask |= (whole or named) << at
-        return mask
+        return mask & self._of_era[era]
 
     def _may_repeat(self, world: World) -> bool:
         bounds = self._bounds
-        return (
-            world.fanout_crashes < bounds.fanout_crashes
-            or world.retrier_crashes < bounds.retrier_crashes
+        return bool(world.era) or any(
+            getattr(world, name) < getattr(bounds, name) for name in _ENDS_OF_OWNERS
         )
+
+    def _skipped_unheard(self, world: World, delivery: int) -> bool:
+        """Whether its tombstone comes from an operator, and the retrier has not read it yet."""
+        unread = map(self._scene.catalogue.about, map(bare, world.backlog[world.read :]))
+        return any(about.tombstone and about.delivery == delivery for about in unread)
 
     def _names(self, mask: int) -> str:
         names = [self._scene.catalogue.lane_name(one) for one in range(len(self._sequence))]

@@ -1,10 +1,11 @@
 """A retrier that owns the backlog partition: its decision classes, and the loop around them.
 
-The methods play the parts of `service` and `work`, one atomic step each. What has been given to
-the producer stands in `_outbox`, by log, until the broker has it.
+The methods play the parts of `service`, `work` and `write`, one atomic step each. What has been
+given to the producer stands in `_outbox`, in its order, until the broker has it.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple, assert_never
 
 from hooklane.delivery.outcome import Outcome
@@ -21,21 +22,17 @@ from hooklane.retrier.commands import (
 )
 from hooklane.retrier.gate import TaskGate
 from hooklane.retrier.restore import owed_of
+from hooklane.retrier.spool import Waiting
 from hooklane.retrier.standing import TicketPlace
-from hooklane.retrier.written import Write, record_of
+from hooklane.retrier.written import Write
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import LaneRecord
 from tests.model.fanout_part import Starts, attempt_record, never
 from tests.model.scene import LATER_MS, NOW_MS, Log, Scene
+from tests.model.world import GAP
 from tests.support.memory_spool import MemorySpool
 from tests.support.receivers import OpenTo
 
-_LOGS: dict[type[Write], Log] = {
-    WriteTombstone: Log.BACKLOG,
-    WriteTicket: Log.TIER,
-    WriteRelease: Log.LANES,
-    WriteLetter: Log.LETTERS,
-}
 _PARTITION = 0
 
 
@@ -44,11 +41,14 @@ class RetrierView(NamedTuple):
 
     is_open: bool
     running: tuple[int, ...]
-    outbox: tuple[tuple[int, ...], ...]
-    """The records that the broker has not got yet, by log."""
-    refused: tuple[int, ...]
-    """How many records of each log wait to be written again."""
-    first_open_ticket: int | None
+    outbox: tuple[tuple[Log, int], ...]
+    """The records that the broker has not got yet, in their order."""
+    first_open_tickets: tuple[int | None, ...]
+    """Of each tier."""
+    halted: tuple[tuple[Log, int], ...]
+    """For each halted task the ticket by which an operator lets it be tried again."""
+    reads_on: bool
+    """Whether there is more of the subscriptions to read."""
 
 
 class Retrier:
@@ -59,21 +59,24 @@ class Retrier:
 
     def _begin_anew(self) -> None:
         scene = self._scene
-        gate = TaskGate(scene.book, OpenTo(never), 8)
+        book = scene.unread_book if scene.bounds.unread else scene.book
+        self._follower = scene.parts.follower(book)
+        gate = TaskGate(self._follower, OpenTo(never), 8)
         self._backlog = scene.parts.backlog(self._spool, gate, scene.resolver, 8)
         self._intake = scene.parts.intake(self._spool, self._backlog)
         self._running: list[Attempt] = []
-        self._outbox: dict[Log, list[Write]] = {log: [] for log in Log}
-        self._refused: dict[Log, list[Write]] = {log: [] for log in Log}
+        self._outbox: list[Write] = []
         self._is_open = False
 
     def view(self) -> RetrierView:
+        tiers = [delay.text for delay in self._scene.delays]
         return RetrierView(
             self._is_open,
             tuple(self._number(one.task.lane, one.task.sequence) for one in self._running),
-            tuple(tuple(map(self._record, self._outbox[log])) for log in Log),
-            tuple(len(self._refused[log]) for log in Log),
-            self._spool.first_open_ticket(_PARTITION, self._scene.tier.text),
+            tuple(map(self._record, self._outbox)),
+            tuple(self._spool.first_open_ticket(_PARTITION, tier) for tier in tiers),
+            tuple(filter(None, map(self._nudge, self._firsts()))),
+            self._follower.book is not self._scene.book,
         )
 
     def crash(self) -> Starts:
@@ -91,13 +94,18 @@ class Retrier:
         return ()
 
     def restore(
-        self, backlog: tuple[int, ...], tickets: tuple[int, ...], first_ticket: int
+        self,
+        backlog: tuple[int, ...],
+        tickets: tuple[tuple[int, ...], ...],
+        first_tickets: tuple[int, ...],
     ) -> Starts:
-        """Read both to their ends, then open (rule 7)."""
+        """Read all to their ends, then open (rule 7)."""
         for number in backlog:
             self._read(number)
-        for offset, number in enumerate(tickets, first_ticket):
-            self._read_ticket(offset, number)
+        for tier, (numbers, first) in enumerate(zip(tickets, first_tickets, strict=True)):
+            for offset, number in enumerate(numbers, first):
+                if number != GAP:
+                    self._read_ticket(tier, offset, number)
         self._is_open = True
         return self._carry_out(self._backlog.open(_PARTITION))
 
@@ -111,9 +119,14 @@ class Retrier:
         """One more record of the backlog."""
         return self._read(number)
 
-    def read_ticket(self, offset: int, number: int) -> Starts:
-        """One more record of the tier."""
-        self._read_ticket(offset, number)
+    def read_ticket(self, tier: int, offset: int, number: int) -> Starts:
+        """One more record of a tier."""
+        self._read_ticket(tier, offset, number)
+        return ()
+
+    def read_subscriptions(self) -> Starts:
+        """The book is read to its end (known)."""
+        self._follower.book = self._scene.book
         return ()
 
     def start(self) -> Starts:
@@ -130,19 +143,19 @@ class Retrier:
         record = attempt_record(attempt.task, attempt.number, outcome)
         return self._carry_out(self._backlog.attempted(attempt, outcome, record, now_ms))
 
-    def acked(self, log: Log, offset: int) -> Starts:
-        """The broker has the first record of this log's outbox."""
-        return self._carry_out(self._answer(self._outbox[log].pop(0), offset))
+    def acked(self, offsets: tuple[int, ...]) -> Starts:
+        """The broker has the first records of the outbox, at these offsets."""
+        acked, self._outbox = self._outbox[: len(offsets)], self._outbox[len(offsets) :]
+        commands = [
+            command
+            for write, offset in zip(acked, offsets, strict=True)
+            for command in self._answer(write, offset)
+        ]
+        return self._carry_out(commands)
 
-    def refused(self, log: Log) -> Starts:
-        """The broker refused the first record of this log's outbox."""
-        self._refused[log].append(self._outbox[log].pop(0))
-        return ()
-
-    def again(self, log: Log) -> Starts:
-        """A refused record is written again, after all that was given meanwhile (write)."""
-        self._outbox[log].append(self._refused[log].pop(0))
-        return ()
+    def acked_alone(self, at: int, offset: int) -> Starts:
+        """The broker has the record at this place of the outbox."""
+        return self._carry_out(self._answer(self._outbox.pop(at), offset))
 
     def _answer(self, write: Write, offset: int) -> list[Command]:
         match write:
@@ -165,10 +178,19 @@ class Retrier:
         key, value = self._scene.catalogue.record(number)
         return self._carry_out(self._intake.backlog_record(_PARTITION, key, value))
 
-    def _read_ticket(self, offset: int, number: int) -> None:
-        place = TicketPlace(self._scene.tier.text, offset)
+    def _read_ticket(self, tier: int, offset: int, number: int) -> None:
+        place = TicketPlace(self._scene.delays[tier].text, offset)
         _, value = self._scene.catalogue.record(number)
         self._intake.ticket_record(_PARTITION, place, value)
+
+    def _firsts(self) -> Iterable[Waiting]:
+        lanes = dict.fromkeys(one.lane for one in self._scene.catalogue.deliveries)
+        return filter(None, map(self._spool.first, lanes))
+
+    def _nudge(self, first: Waiting) -> tuple[Log, int] | None:
+        standing = replace(first.standing, nudge=first.standing.nudge + 1, due_ms=0, halted=False)
+        ticket = WriteTicket(first, self._scene.delays[0], standing)
+        return self._record(ticket) if first.standing.halted else None
 
     def _carry_out(self, commands: Iterable[Command]) -> Starts:
         starts = []
@@ -181,12 +203,14 @@ class Retrier:
                 case WriteAttempt() | WriteStatus():
                     pass
                 case _:
-                    self._outbox[_LOGS[type(command)]].append(command)
+                    self._outbox.append(command)
         return tuple(starts)
 
-    def _record(self, write: Write) -> int:
-        record = record_of(write, self._scene.retrier_layout, NOW_MS)
-        return self._scene.catalogue.number(record.topic, record.key, record.value)
+    def _record(self, write: Write) -> tuple[Log, int]:
+        catalogue = self._scene.catalogue
+        record = self._scene.parts.record_of(write, self._scene.retrier_layout, NOW_MS)
+        number = catalogue.number(record.topic, record.key, record.value)
+        return catalogue.about(number).log, number
 
     def _number(self, lane: str, sequence: int) -> int:
         return self._scene.catalogue.delivery(lane, sequence)

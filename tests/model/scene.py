@@ -4,9 +4,11 @@ Records are the product's own bytes; `Catalogue` gives each a number and says wh
 that a log is a short tuple of numbers.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntEnum
+from typing import NamedTuple
 
 from hooklane.fanout import transaction
 from hooklane.fanout.delivery import Place
@@ -18,67 +20,84 @@ from hooklane.retrier import written
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.intake import Intake
 from hooklane.retrier.resolve import Resolver
-from hooklane.schemas.book import Entry
-from hooklane.schemas.codec import DEAD_LETTERS, LANES, TICKETS
+from hooklane.schemas.book import Entry, SubscriptionBook
+from hooklane.schemas.codec import DEAD_LETTERS, LANES, TASKS, TICKETS
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId, LaneNamer, subscriber_digest
 from hooklane.schemas.outgoing import Record
-from hooklane.schemas.subscription import validate
 from hooklane.schemas.subscription_values import ServicePolicy
 from hooklane.schemas.topics import Delay, LaneKey, TopicNames, split_lane_key, split_task_key
 
 GROUP = "g"
-PLACE = Place("orders", "T", 0)
 NOW_MS = 1_000
 """The services' clock stands still: what is due later is not due by it."""
 LATER_MS = 1_000_000
 """A clock by which everything is due."""
 
 
-class Late(Enum):
-    """What a retrier had given to its producer when it died, and when the broker writes it."""
-
-    BEFORE_RESTORE = "before-restore"
-    """All of it, some of it, or nothing, but before the next retrier has restored."""
-    RELEASES = "releases"
-    """Releases at any later time; the rest is lost."""
-    ALL = "all"
-    """At any later time."""
-
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much may happen in one run.
 
-    `keys`: the key of each event, one letter an event. One subscription wants all events; with two
+    `keys`: the key of each event, one letter an event; `again`: those of the events that come once
+    the topic was deleted and made again. One subscription wants all events; with two
     `subscriptions`, the second wants only the first event. `failures`: attempts that end badly, in
     all, `refusals` attempts after which the delivery is given up at once. `retries`: entries of
-    the schedule. `fenced`: whether the fan-out's fence may be closed for a while. `rewrites`: how
-    many records of the retrier the broker refuses, so that they are written again after others.
-    `aborts`: transactions that are aborted for certain.
+    the schedule, each with a tier of its own up to two.
+
+    `fanout_crashes`, `retrier_crashes`: owners that die; `fanout_zombies`, `retrier_zombies`: those
+    that are cut off, and go on as they like beside their successor. `aborts`: transactions of the
+    fan-out that are aborted for certain. `fenced`: whether the fan-out's fence may be closed for a
+    while. `halts`: a delivery given up is halted, and an operator lets it be tried again; `skips`:
+    how many an operator gives up. `unread`: the retrier has not read the subscription at first.
+    `two_spools`: the partition may go to a retrier elsewhere, and come back to the spool that it
+    left. `idle_zombies`: an owner that was cut off only writes what it has.
+
+    `reduced`: without steps of which explore's text says why they lead to nothing new.
     """
 
     keys: str = "aaa"
+    again: str = ""
     subscriptions: int = 1
     failures: int = 2
     refusals: int = 0
     retries: int = 1
     fanout_crashes: int = 1
     retrier_crashes: int = 1
+    fanout_zombies: int = 0
+    retrier_zombies: int = 0
     aborts: int = 0
     fenced: bool = False
-    late: Late = Late.BEFORE_RESTORE
-    rewrites: int = 0
+    halts: bool = False
+    skips: int = 0
+    unread: bool = False
+    two_spools: bool = False
+    idle_zombies: bool = False
     redirects_at_once: int = 100
+    reduced: bool = True
 
 
 class Visibility(Enum):
-    """How the fan-out's share reaches Kafka."""
+    """How what an owner writes reaches Kafka."""
 
     TRANSACTION = "transaction"
     ONE_BY_ONE = "one by one"
     """In any order that keeps the order of each log."""
     OFFSET_LAST = "one by one, then the offset"
+    WHILE_OWNER = "in a transaction, but one by one after it was cut off"
+
+
+class Follower:
+    """What a retrier knows of the subscriptions: the book, once it has read it."""
+
+    def __init__(self, book: SubscriptionBook) -> None:
+        self.book = book
+
+    def entry(self, subscription: str) -> Entry | None:
+        return self.book.entry(subscription)
+
+    def is_deleted(self, subscription: str, config_offset: int, uid: str | None) -> bool:
+        return self.book.is_deleted(subscription, config_offset, uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +108,34 @@ class Parts:
     partition: type[EventPartition] = EventPartition
     backlog: type[Backlog] = Backlog
     intake: type[Intake] = Intake
+    resolver: type[Resolver] = Resolver
+    follower: type[Follower] = Follower
     records: Callable[..., Iterator[Record]] = transaction.records
+    record_of: Callable[[written.Write, written.Layout, int], Record] = written.record_of
     visibility: Visibility = Visibility.TRANSACTION
+    retrier_visibility: Visibility = Visibility.TRANSACTION
+    generation_is_checked: bool = True
+    """A transaction of an owner that was cut off is refused by the group."""
+    waits_for_predecessor: bool = True
+    """A new owner asks for the committed offset, which is told when no transaction is open that
+    the group has taken offsets from."""
+    lane_tombstones_apart: bool = False
     fanout_restores_to_high_watermark: bool = True
     retrier_restores_to_high_watermark: bool = True
     reads_blocked_lanes: bool = True
     saves_before_blocked_lanes: bool = False
     """A retrier without its spool saves how far it has read while it is still asking for the
     blocked lanes. Its next start then takes the spool for a whole one."""
+    topic_id_in_lanes: bool = True
 
 
-class Log(Enum):
+class Log(IntEnum):
     LANES = 0
     BACKLOG = 1
     TIER = 2
-    LETTERS = 3
+    LATER_TIER = 3
+    LETTERS = 4
+    """Not kept as a log: what is in it is part of the truth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,50 +151,57 @@ class About:
     text: str
 
 
-class Subscribers:
-    """The subscriptions: documents that never change."""
+class Named(NamedTuple):
+    """A delivery by its names; by lane and sequence there is one, or the lane ids are wrong."""
 
-    def __init__(self, entries: dict[str, Entry]) -> None:
-        self._entries = entries
-
-    def entry(self, subscription: str) -> Entry | None:
-        return self._entries.get(subscription)
-
-    def is_deleted(self, subscription: str, config_offset: int, uid: str | None) -> bool:
-        return subscription not in self._entries
+    lane: LaneId
+    sequence: int
+    topic_id: str
+    subscription: str
 
 
 class Scene:
     def __init__(self, bounds: Bounds, parts: Parts) -> None:
         self.bounds, self.parts = bounds, parts
-        tier = Delay.parse("5s")
-        policy = ServicePolicy(allow_http=True, allow_plaintext_secrets=True, tiers=(tier,))
-        schedule = [tier.text] * bounds.retries
-        self.entries = {
-            name: Entry(validate(_document(name, schedule), policy), 0)
-            for name in "st"[: bounds.subscriptions]
-        }
-        self.book = Subscribers(self.entries)
-        self.events = [_event(at, key) for at, key in enumerate(bounds.keys)]
+        self.delays = tuple(Delay.parse(text) for text in ("5s", "30s"))
+        policy = ServicePolicy(allow_http=True, allow_plaintext_secrets=True, tiers=self.delays)
+        self.unread_book, self.book = SubscriptionBook(policy), SubscriptionBook(policy)
+        for offset, name in enumerate("st"[: bounds.subscriptions]):
+            document = json.dumps(_document(name, bounds)).encode()
+            self.book.read(offset, name.encode(), document)
+        self.entries = {entry.id: entry for entry in self.book}
+        self.eras = tuple(
+            [_event(at, key, topic_id) for at, key in enumerate(keys)]
+            for keys, topic_id in ((bounds.keys, "T"), (bounds.again, "U"))
+        )
         self.rules = Rules(Settler(GROUP, policy.tiers), policy, 1 << 20, 1 << 20)
-        self.resolver = Resolver(policy)
+        self.resolver = parts.resolver(policy)
         names = TopicNames()
         self.fanout_layout = transaction.Layout(names, 1, GROUP)
         self.retrier_layout = written.Layout(names, 1, 1 << 20)
-        self.tier = tier
-        self.catalogue = Catalogue(names, tier, self._deliveries())
+        self.catalogue = Catalogue(names, self.delays, self._deliveries())
 
-    def _deliveries(self) -> list[tuple[LaneId, int]]:
+    def place(self, era: int) -> Place:
+        """The event partition, of the topic or of the one that was made again."""
+        return Place("orders", "TU"[era] if self.parts.topic_id_in_lanes else "T", 0)
+
+    def _deliveries(self) -> list[Named]:
         return [
-            (LaneNamer(GROUP, entry.id, entry.uid, "T", 0).lane(event.key), event.offset)
-            for event in self.events
+            Named(
+                LaneNamer(GROUP, entry.id, entry.uid, self.place(era).topic_id, 0).lane(event.key),
+                event.offset,
+                event.topic_id,
+                entry.id,
+            )
+            for era, events in enumerate(self.eras)
+            for event in events
             for entry in self.wanting(event)
         ]
 
     def subscriber(self, delivery: int) -> bytes:
         """Its subscription's digest in a ledger."""
-        entries = [entry for event in self.events for entry in self.wanting(event)]
-        return subscriber_digest(entries[delivery].id, entries[delivery].uid)
+        entry = self.entries[self.catalogue.deliveries[delivery].subscription]
+        return subscriber_digest(entry.id, entry.uid)
 
     def wanting(self, event: Event) -> list[Entry]:
         """The subscriptions that match the event."""
@@ -171,11 +210,11 @@ class Scene:
 
 @dataclass(slots=True)
 class Catalogue:
-    """Numbers deliveries from 0 and records from 1; a negative one is of an open transaction."""
+    """Numbers deliveries from 0 and records from 1."""
 
     names: TopicNames
-    tier: Delay
-    deliveries: list[tuple[LaneId, int]]
+    delays: tuple[Delay, ...]
+    deliveries: list[Named]
     _numbers: dict[tuple[str, bytes, bytes | None], int] = field(default_factory=dict)
     _about: list[About] = field(default_factory=list)
     _records: list[tuple[bytes, bytes | None]] = field(default_factory=list)
@@ -189,41 +228,51 @@ class Catalogue:
         return found
 
     def about(self, number: int) -> About:
-        return self._about[abs(number) - 1]
+        return self._about[number - 1]
 
     def record(self, number: int) -> tuple[bytes, bytes | None]:
         """Its key and value."""
-        return self._records[abs(number) - 1]
+        return self._records[number - 1]
 
-    def delivery(self, lane: str, sequence: int) -> int:
-        return self.deliveries.index((LaneId(lane), sequence))
+    def delivery(self, lane: str, sequence: int, topic_id: str | None = None) -> int:
+        return next(
+            at
+            for at, one in enumerate(self.deliveries)
+            if (one.lane, one.sequence) == (lane, sequence) and topic_id in (None, one.topic_id)
+        )
 
     def lane_name(self, delivery: int) -> str:
         """A delivery in words."""
-        lane, sequence = self.deliveries[delivery]
-        lanes = list(dict.fromkeys(lane for lane, _ in self.deliveries))
-        letter = "" if len(lanes) == 1 else "ABCDEFGH"[lanes.index(lane)]
-        return f"{letter}{sequence}"
+        named = self.deliveries[delivery]
+        lanes = list(dict.fromkeys((one.topic_id, one.lane) for one in self.deliveries))
+        letter = "" if len(lanes) == 1 else "ABCDEFGH"[lanes.index((named.topic_id, named.lane))]
+        return f"{letter}{named.sequence}"
 
     def _judge(self, topic: str, key: bytes, value: bytes | None) -> About:
         if topic == self.names.lanes:
             return _about_lane(key, value)
         if topic == self.names.backlog:
-            named = split_task_key(key)
-            assert named is not None
-            delivery = self.delivery(*named)
-            text = f"{'task' if value else 'tombstone'} {self.lane_name(delivery)}"
-            return About(Log.BACKLOG, key, value is None, 0, delivery, text)
+            return self._about_task(key, value)
         if topic == self.names.dead_letters:
             letter = DEAD_LETTERS.decode(value or b"")
             delivery = self.delivery(letter.lane, letter.sequence)
             text = f"dead letter {self.lane_name(delivery)}"
             return About(Log.LETTERS, key, False, 0, delivery, text)
-        assert topic == self.names.retry(self.tier)
+        tiers = [self.names.retry(delay) for delay in self.delays]
         ticket = TICKETS.decode(value or b"")
         delivery = self.delivery(ticket.lane, ticket.sequence)
-        text = f"ticket {self.lane_name(delivery)} attempts {ticket.attempts}"
-        return About(Log.TIER, key, False, ticket.attempts, delivery, text)
+        said = "halted" if ticket.halted else f"nudge {ticket.nudge}" if ticket.nudge else ""
+        text = f"ticket {self.lane_name(delivery)} attempts {ticket.attempts} {said}".rstrip()
+        log = (Log.TIER, Log.LATER_TIER)[tiers.index(topic)]
+        return About(log, key, False, ticket.attempts, delivery, text)
+
+    def _about_task(self, key: bytes, value: bytes | None) -> About:
+        named = split_task_key(key)
+        assert named is not None
+        topic_id = None if value is None else TASKS.decode(value).event.topic_id
+        delivery = self.delivery(*named, topic_id)
+        text = f"{'task' if value else 'tombstone'} {self.lane_name(delivery)}"
+        return About(Log.BACKLOG, key, value is None, 0, delivery, text)
 
 
 def _about_lane(key: bytes, value: bytes | None) -> About:
@@ -236,12 +285,14 @@ def _about_lane(key: bytes, value: bytes | None) -> About:
     return About(Log.LANES, key, value is None, sequence, -1, f"{split[0].value} {what}")
 
 
-def _document(name: str, schedule: list[str]) -> dict[str, object]:
-    retry = {"schedule": schedule}
+def _document(name: str, bounds: Bounds) -> dict[str, object]:
+    schedule = [("5s", "30s")[min(at, 1)] for at in range(bounds.retries)]
+    on_exhausted = "halt" if bounds.halts else "dead-letter"
+    retry = {"schedule": schedule, "on_exhausted": on_exhausted}
     return {"id": name, "url": "http://127.0.0.1:1/", "uid": "u", "retry": retry}
 
 
-def _event(offset: int, key: str) -> Event:
+def _event(offset: int, key: str, topic_id: str) -> Event:
     attributes = {"specversion": "1.0", "id": f"{offset}", "source": "/", "type": "t"}
-    place = ("orders", "T", 0, offset, NOW_MS)
+    place = ("orders", topic_id, 0, offset, NOW_MS)
     return Event(*place, key.encode(), attributes, "application/json", b"{}")
