@@ -18,7 +18,7 @@ from hooklane.retrier.restore import BacklogFacts
 from hooklane.retrier.surroundings import Surroundings
 from hooklane.retrier.work import Workshop
 from hooklane.retrier.write import Acked
-from hooklane.retrier.written import Layout, Write
+from hooklane.retrier.written import Layout, Write, backlog_partition
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.fence import Fence
 from hooklane.runtime.group_poll import Assigned
@@ -111,6 +111,10 @@ class Writer:
     def write(self, write: Write, record: Record) -> None:
         self.written.append((write, record))
 
+    def drop(self, partition: int) -> None:
+        kept = [one for one in self.written if backlog_partition(one[0]) != partition]
+        self.written = kept
+
     def take(self) -> list[Acked]:
         """All that is written so far, each at offset 7."""
         taken, self.written = self.written, []
@@ -159,6 +163,9 @@ class Answers:
     async def high_watermarks(self, places: Iterable[Assigned]) -> dict[Assigned, int]:
         self._ask("ends")
         return dict.fromkeys(places, self.end)
+
+    async def predecessors_ended(self, places: Sequence[Assigned]) -> None:
+        self._ask("predecessors")
 
     async def blocked_lanes(self) -> dict[LaneId, LaneRecord]:
         self._ask("lanes")

@@ -184,7 +184,7 @@ def test_answers_of_an_earlier_life_do_not_end_a_new_attempt() -> None:
 
 
 def test_a_late_ticket_counts_also_after_a_return() -> None:
-    """Rule 8: the retrier's writes are facts that stay true however late they arrive."""
+    """Rule 8: a ticket that is in Kafka counts, however late its ack is heard."""
     bench = at_work(1)
     [old] = attempts(bench.start())
     late = bench.ends(old, FAILED)

@@ -107,7 +107,7 @@ async def test_a_new_spool_asks_for_the_blocked_lanes_before_the_end() -> None:
     bench.answers.blocked = {L: BLOCKED, lane_id("elsewhere"): BLOCKED}
     await bench.assign(PLACE)
     await until(bench.is_open)
-    assert bench.answers.asked == ["facts", "lanes", "ends"]
+    assert bench.answers.asked == ["facts", "predecessors", "lanes", "ends"]
     assert bench.writer.topics() == ["lanes"]
     [owed] = bench.spool.owed(P)
     assert (owed.lane, owed.sequence) == (L, 9)
@@ -120,7 +120,7 @@ async def test_a_continued_spool_knows_what_it_owes() -> None:
     bench.checkpoint(0)
     await bench.assign(PLACE)
     await until(bench.is_open)
-    assert bench.answers.asked == ["facts", "ends"]
+    assert bench.answers.asked == ["facts", "predecessors", "ends"]
 
 
 async def test_a_silent_broker_only_delays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,7 @@ async def test_a_silent_broker_only_delays(monkeypatch: pytest.MonkeyPatch) -> N
     bench.answers.refusals = 2
     await until(bench.is_open)
     assert bench.answers.asked.count("facts") == 3
-    assert bench.answers.asked.count("lanes") == 3
+    assert bench.answers.asked.count("predecessors") == 3
 
 
 async def test_a_fault_of_ours_is_told() -> None:
@@ -203,7 +203,7 @@ async def test_a_loss_while_restoring_ends_the_restore() -> None:
     bench.owner.lost([PLACE])
     bench.answers.lanes_answered.set()
     await asyncio.sleep(0.01)
-    assert bench.answers.asked == ["facts", "lanes"]
+    assert bench.answers.asked == ["facts", "predecessors", "lanes"]
     assert not bench.is_open()
 
 

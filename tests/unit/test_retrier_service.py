@@ -44,6 +44,9 @@ class Source:
             self.commits.append(dict(offsets))
             self.told.append("commit")
 
+    def rejoin(self) -> None:
+        self.told.append("rejoin")
+
     async def stop(self) -> None:
         self.told.append("stop")
 
@@ -259,3 +262,22 @@ async def test_a_revocation_lets_go() -> None:
     bench.step()
     assert bench.spool.first(lane_id("late")) is not None
     assert bench.receivers.started == []
+
+
+async def test_a_transaction_of_unknown_end_begins_everything_anew() -> None:
+    """Rule 3: the work is dropped, the transaction ended, and only then the group joined again."""
+    bench = await Bench().own()
+    bench.retrier.consumed([of_backlog(0, task(1))])
+    assert bench.retrier.position(0) == 1
+    ended = asyncio.Event()
+
+    async def reopen() -> None:
+        await ended.wait()
+
+    bench.retrier.drop_all(reopen)
+    bench.retrier.drop_all(reopen)
+    assert bench.receivers.started[0].cancelled
+    assert "revoked [0]" in bench.watching.told
+    assert bench.source.told == []
+    ended.set()
+    await until(lambda: bench.source.told == ["rejoin"])

@@ -1,27 +1,33 @@
-"""The writer: in order, acknowledged, and written again when it was refused."""
+"""The writer: transactions one after the other, in order, acknowledged, and fenced."""
 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from hooklane.retrier import write
-from hooklane.retrier.commands import WriteTombstone
-from hooklane.retrier.write import Acked, FactWriter
+from hooklane.retrier.commands import WriteAttempt, WriteTombstone
+from hooklane.retrier.write import Acked, FactWriter, Told
+from hooklane.retrier.written import backlog_partition
+from hooklane.runtime import transactions
+from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.transactions import CommitResult, Outgoing
 from hooklane.schemas.outgoing import Record
 from tests.support.retrier_facts import task, waiting
 from tests.support.retrier_loop import until
 
 REFUSED = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
-Report = Callable[[KafkaError | None, Any], None]
+COMMITTED, ABORTED, UNKNOWN = CommitResult.COMMITTED, CommitResult.ABORTED, CommitResult.UNKNOWN
 
 
-class Message:
+class Placed:
+    """As much of a message as is looked at."""
+
     def __init__(self, offset: int | None) -> None:
         self._offset = offset
 
@@ -30,65 +36,61 @@ class Message:
 
 
 class Broker:
-    """A producer whose queue and answers the test decides upon."""
+    """Transactions whose results the test decides upon."""
 
     def __init__(self) -> None:
         self.log: list[bytes] = []
+        self.transactions: list[tuple[list[bytes], dict[int, int], object]] = []
+        self.results: deque[CommitResult] = deque()
+        self.refuses: set[bytes] = set()
+        self.opens: deque[Exception] = deque()
         self.answering = threading.Event()
         self.answering.set()
-        self.full = 0
-        self.refusals: deque[bytes] = deque()
-        self.breaks = 0
-        self._queue: deque[tuple[bytes, Report]] = deque()
 
-    def produce(
-        self,
-        topic: str,
-        *,
-        value: bytes | None,
-        key: bytes,
-        partition: int,
-        on_delivery: Report,
-    ) -> None:
-        if self.full:
-            self.full -= 1
-            raise BufferError("Local: Queue full")
-        self._queue.append((key, on_delivery))
+    def open(self) -> None:
+        if self.opens:
+            raise self.opens.popleft()
 
-    def poll(self, timeout: float) -> int:
-        if self.breaks:
-            self.breaks -= 1
-            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
-        if not self.answering.wait(timeout) or not self._queue:
-            # As the real one: nothing comes for a while.
-            threading.Event().wait(min(timeout, 0.002))
-            return 0
-        served = 0
-        while self._queue:
-            key, report = self._queue.popleft()
-            if key in self.refusals:
-                self.refusals.remove(key)
-                report(REFUSED, Message(None))
-            else:
-                self.log.append(key)
-                report(None, Message(len(self.log) - 1))
-            served += 1
-        return served
+    def write(
+        self, records: Iterable[Outgoing], offsets: list[TopicPartition], metadata: object
+    ) -> CommitResult:
+        given = list(records)
+        keys = [one.record.key for one in given]
+        self.transactions.append((keys, {at.partition: at.offset for at in offsets}, metadata))
+        assert self.answering.wait(5)
+        result = self.results.popleft() if self.results else COMMITTED
+        for at, one in enumerate(given):
+            error = REFUSED if one.record.key in self.refuses else None
+            assert one.heard is not None
+            placed = Placed(None if error else len(self.log) + at)
+            one.heard(error, cast("Message", cast("Any", placed)))
+        if result is COMMITTED:
+            self.log += keys
+        return result
 
 
-def fact(number: int) -> tuple[WriteTombstone, Record]:
-    return WriteTombstone(waiting(task(number))), Record("t", 0, str(number).encode(), None)
+class Group:
+    metadata: bytes | None = b"generation 1"
+
+
+def fact(number: int, partition: int = 0) -> tuple[WriteTombstone, Record]:
+    tombstone = WriteTombstone(waiting(task(number), partition))
+    return tombstone, Record("t", partition, str(number).encode(), None)
 
 
 class Acks:
     def __init__(self) -> None:
         self.found: list[Acked] = []
         self.failures: list[str] = []
+        self.unknown = 0
         self.threads: set[int] = set()
 
     def __call__(self, acked: Sequence[Acked]) -> None:
         self.threads.add(threading.get_ident())
         self.found += acked
+
+    def lose(self) -> None:
+        self.unknown += 1
 
     def sequences(self) -> list[int]:
         return [
@@ -100,10 +102,14 @@ class Acks:
 
 @asynccontextmanager
 async def writing(
-    broker: Broker, acks: Acks, follow: Callable[[Sequence[Acked]], None] | None = None
+    broker: Broker,
+    acks: Acks,
+    follow: Callable[[Sequence[Acked]], None] | None = None,
+    group: Group | None = None,
 ) -> AsyncIterator[FactWriter]:
-    writer = FactWriter(broker)
-    writer.start(follow or acks, acks.failures.append)
+    writer = FactWriter(broker, "hooklane.backlog")
+    told = Told(follow or acks, acks.failures.append, acks.lose)
+    writer.start(group or Group(), lambda partition: 40 + partition, told)
     try:
         yield writer
     finally:
@@ -113,12 +119,14 @@ async def writing(
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full queue is tried again at once."""
-    monkeypatch.setattr(write, "_POLL_S", 0.005)
+    """What is tried again is tried again at once."""
+    for name in ("_LEAST_GAP_S", "_AGAIN_S"):
+        monkeypatch.setattr(write, name, 0.001)
+    monkeypatch.setattr(transactions, "_REOPEN_S", 0.001)
 
 
 async def test_acknowledged_in_order_in_the_event_loop() -> None:
-    """Rule 9: the acks of a partition come in the order of its records, with their offsets."""
+    """Rule 9: the acks come in the order of the records, with their offsets."""
     broker, acks = Broker(), Acks()
     async with writing(broker, acks) as writer:
         for number in range(20):
@@ -129,36 +137,100 @@ async def test_acknowledged_in_order_in_the_event_loop() -> None:
     assert acks.threads == {threading.get_ident()}
 
 
-async def test_a_full_queue_keeps_the_order() -> None:
-    """Rule 9: what does not fit the producer's queue waits, and so does all behind it."""
+async def test_a_transaction_names_the_generation_and_what_it_is_about() -> None:
+    """Rule 7: a retrier that was cut off is refused, for each backlog partition it writes about."""
     broker, acks = Broker(), Acks()
     async with writing(broker, acks) as writer:
-        writer.write(*fact(0))
-        broker.full = 3
-        for number in (1, 2, 3, 4):
-            writer.write(*fact(number))
+        writer.write(*fact(1, partition=3))
+        writer.write(*fact(2, partition=5))
         assert await writer.flush(5)
-    assert broker.log == [b"0", b"1", b"2", b"3", b"4"]
+    assert broker.transactions == [([b"1", b"2"], {3: 43, 5: 45}, b"generation 1")]
+
+
+async def test_one_transaction_after_the_other() -> None:
+    """Rule 9: what comes in meanwhile is in the next one, behind what went before."""
+    broker, acks = Broker(), Acks()
+    broker.answering.clear()
+    async with writing(broker, acks) as writer:
+        writer.write(*fact(1))
+        await until(lambda: len(broker.transactions) == 1)
+        for number in (2, 3):
+            writer.write(*fact(number))
+        broker.answering.set()
+        assert await writer.flush(5)
+    assert [keys for keys, _, _ in broker.transactions] == [[b"1"], [b"2", b"3"]]
+
+
+async def test_after_a_certain_abort_the_same_again() -> None:
+    """Rule 3: with metadata of later, and before anything that came in meanwhile."""
+    broker, acks, group = Broker(), Acks(), Group()
+    broker.results.append(ABORTED)
+    broker.answering.clear()
+    async with writing(broker, acks, group=group) as writer:
+        writer.write(*fact(1))
+        await until(lambda: len(broker.transactions) == 1)
+        group.metadata = b"generation 2"
+        writer.write(*fact(2))
+        broker.answering.set()
+        assert await writer.flush(5)
+    assert broker.transactions[1][0] == [b"1", b"2"]
+    assert broker.transactions[1][2] == b"generation 2"
+    assert acks.sequences() == [1, 2]
+
+
+async def test_nothing_is_written_without_a_membership() -> None:
+    """Self-fencing: metadata without a generation is not checked by the broker, so not used."""
+    broker, acks, group = Broker(), Acks(), Group()
+    group.metadata = None
+    async with writing(broker, acks, group=group) as writer:
+        writer.write(*fact(1))
+        assert not await writer.flush(0.02)
+        assert broker.transactions == []
+        group.metadata = b"generation 1"
+        assert await writer.flush(5)
+    assert acks.sequences() == [1]
+
+
+async def test_what_is_of_a_lost_partition_is_not_written_again() -> None:
+    """Rule 6: an aborted transaction is tried again only with what is still ours."""
+    broker, acks = Broker(), Acks()
+    broker.results.append(ABORTED)
+    broker.answering.clear()
+    async with writing(broker, acks) as writer:
+        writer.write(*fact(1, partition=3))
+        writer.write(*fact(2, partition=5))
+        await until(lambda: len(broker.transactions) == 1)
+        writer.drop(3)
+        broker.answering.set()
+        assert await writer.flush(5)
+    assert broker.transactions[1][:2] == ([b"2"], {5: 45})
+    assert acks.sequences() == [2]
+
+
+async def test_a_transaction_that_nobody_knows_the_end_of() -> None:
+    """Rule 3: all that waits is dropped, and it is told; what comes afterwards is written."""
+    broker, acks = Broker(), Acks()
+    broker.results.append(UNKNOWN)
+    async with writing(broker, acks) as writer:
+        writer.write(*fact(1))
+        await until(lambda: acks.unknown == 1)
+        assert await writer.flush(5)
+        writer.write(*fact(2))
+        assert await writer.flush(5)
+    assert (broker.log, acks.sequences()) == ([b"2"], [2])
 
 
 async def test_what_kafka_refuses_for_good_ends_the_service() -> None:
-    """Rule 9: a record written again behind later ones would break the order of tombstones."""
+    """A record that is never taken would hold up everything behind it, and silently."""
     broker, acks = Broker(), Acks()
-    broker.refusals.extend([b"2", b"3"])
+    broker.refuses.add(b"2")
+    broker.results.append(ABORTED)
     async with writing(broker, acks) as writer:
-        writer.write(*fact(1))
-        assert await writer.flush(5)
-        for number in (2, 3, 4):
+        for number in (1, 2):
             writer.write(*fact(number))
         await until(lambda: bool(acks.failures))
-        writer.write(*fact(5))
-        await until(lambda: b"5" in broker.log)
-        assert not await writer.flush(0.02)
-    assert broker.log == [b"1", b"4", b"5"]
-    assert acks.sequences() == [1]
-    [reason] = acks.failures
-    assert "a record of t " in reason
-    assert "authorization" in reason
+    assert "a record of t " in acks.failures[0]
+    assert "authorization" in acks.failures[0]
 
 
 async def test_flush_waits_for_what_the_acks_lead_to() -> None:
@@ -194,11 +266,32 @@ async def test_flush_of_nothing_returns_at_once() -> None:
         assert await asyncio.wait_for(writer.flush(60), 5)
 
 
-async def test_an_error_of_poll_does_not_end_the_thread() -> None:
-    """A broker's outage stops nothing: acknowledgements come when it is back."""
+async def test_a_fault_of_ours_ends_the_service() -> None:
+    """Without its writer a retrier would deliver for nothing."""
     broker, acks = Broker(), Acks()
-    broker.breaks = 2
-    async with writing(broker, acks) as writer:
+
+    def follow(_: Sequence[Acked]) -> None:
+        raise RuntimeError("bug")
+
+    async with writing(broker, acks, follow) as writer:
         writer.write(*fact(1))
-        await until(lambda: acks.sequences() == [1])
-    assert broker.breaks == 0
+        await until(lambda: bool(acks.failures))
+    assert "bug" in acks.failures[0]
+
+
+async def test_to_open_says_what_is_wrong_and_to_reopen_goes_on() -> None:
+    """Without transactions a retrier does not start; one that had them tries until it has."""
+    broker = Broker()
+    broker.opens.extend(KafkaException(REFUSED) for _ in range(3))
+    writer = FactWriter(broker, "hooklane.backlog")
+    with pytest.raises(BrokerError, match="transactional id"):
+        await writer.open()
+    await asyncio.wait_for(writer.reopen(), 5)
+    assert not broker.opens
+    await writer.stop()
+
+
+def test_what_is_only_told_of_belongs_to_no_partition() -> None:
+    """Attempt records do not need the generation: nobody restores from them."""
+    assert backlog_partition(fact(1, partition=3)[0]) == 3
+    assert backlog_partition(WriteAttempt(cast("Any", None))) is None

@@ -1,12 +1,9 @@
 """The fan-out's Kafka clients: one consumer in the group, one of the lanes, one producer."""
 
-import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 import structlog
-from confluent_kafka import KafkaException
 
 from hooklane.fanout.commit import Write
 from hooklane.fanout.delivery import Place
@@ -19,17 +16,16 @@ from hooklane.fanout.tail import LaneTail
 from hooklane.fanout.transaction import Layout, records
 from hooklane.fanout.writer import CommitResult, TransactionWriter
 from hooklane.runtime import kafka
-from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.group_poll import GroupPoll, Owner
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import KafkaAdmin
 from hooklane.runtime.kafka_clients import open_consumer, open_producer
+from hooklane.runtime.transactions import TransactionThread
 from hooklane.schemas.lane import LaneId
 
 log = structlog.get_logger(__name__)
 
 _REVOKE_EXTRA_S = 1.0
-_REOPEN_S = 0.5
 
 
 class KafkaSide:
@@ -48,32 +44,9 @@ class KafkaSide:
         transaction_s = int(producer["transaction.timeout.ms"]) / 1000
         self._transaction_s = transaction_s
         self._writer = TransactionWriter(lambda: open_producer(producer), transaction_s)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="transaction")
+        self._thread = TransactionThread(self._writer.open)
+        self.open, self.reopen = self._thread.open, self._thread.reopen
         self._restorer: LaneRestorer | None = None
-
-    async def open(self) -> None:
-        """Fence whoever had this process' transactional id before.
-
-        Raises:
-            BrokerError: the transaction coordinator does not answer or refuses.
-        """
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._thread, self._writer.open)
-        except KafkaException as error:
-            raise BrokerError(
-                f"Transactions cannot be begun ({error.args[0].str().rstrip('.')}): check the "
-                "brokers, and the rights on the transactional id."
-            ) from error
-
-    async def reopen(self) -> None:
-        """The same, however long Kafka does not answer."""
-        while True:
-            try:
-                return await self.open()
-            except BrokerError as error:
-                log.warning("transaction.not_reopened", reason=str(error))
-                await asyncio.sleep(_REOPEN_S)
 
     def source(self, topics: Sequence[str], grace_s: float) -> Callable[[Owner], GroupPoll]:
         """The poll thread of these event topics, for its owner to be."""
@@ -100,12 +73,10 @@ class KafkaSide:
     async def close(self) -> None:
         """After the consumer has left the group."""
         await self._tail.stop()
-        self._thread.shutdown()
+        self._thread.close()
 
     async def _write(self, shares: Sequence[Share], metadata: bytes) -> CommitResult:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._write_blocking, shares, metadata
-        )
+        return await self._thread.call(self._write_blocking, shares, metadata)
 
     def _write_blocking(self, shares: Sequence[Share], metadata: bytes) -> CommitResult:
         at_ms = self._process.clock.wall_ms()

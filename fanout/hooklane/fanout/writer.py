@@ -1,152 +1,32 @@
-"""The transaction: shares and offsets become visible together, or not at all.
+"""Shares of event partitions as one transaction."""
 
-A transaction that names the group's metadata is refused by the broker when another member owns
-the group's partitions by now (KIP-447). So every transaction sends an offset of each partition
-that it writes about, also where that has not moved.
-"""
-
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from enum import Enum
-from functools import partial
-from typing import Any, Protocol
 
-import structlog
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from hooklane.fanout.redirect import Share
+from hooklane.runtime import transactions
+from hooklane.runtime.transactions import CommitResult, Outgoing
 from hooklane.schemas.outgoing import Record
 
-log = structlog.get_logger(__name__)
-
-
-class CommitResult(Enum):
-    """What is known of a transaction."""
-
-    COMMITTED = "committed"
-    ABORTED = "aborted"
-    """For certain: the same shares may be tried again, with metadata of a later poll."""
-    UNKNOWN = "unknown"
-    """Fenced, or nobody can say: the partitions' work has to be dropped and restored."""
-
-
-class TransactionalProducer(Protocol):
-    """The part of confluent_kafka.Producer that a transaction needs."""
-
-    def init_transactions(self, timeout: float) -> None: ...
-    def begin_transaction(self) -> None: ...
-    def produce(self, topic: str, value: bytes | None, key: bytes, partition: int) -> None: ...
-    def poll(self, timeout: float) -> int: ...
-    def send_offsets_to_transaction(
-        self, positions: list[TopicPartition], group_metadata: Any, timeout: float
-    ) -> None: ...
-    def commit_transaction(self, timeout: float) -> None: ...
-    def abort_transaction(self, timeout: float) -> None: ...
-
-
-class _AbortedError(Exception):
-    """The transaction ended without effect."""
+__all__ = ("CommitResult", "TransactionWriter")
 
 
 class TransactionWriter:
-    """Writes one transaction after the other; blocking, for a thread of its own.
+    """Writes one transaction after the other; blocking, for a thread of its own."""
 
-    `connect` makes a producer; a new one with the same transactional id fences the old one, so
-    that whatever that had left open has ended before anything new begins. `timeout_s` bounds
-    each step; it is below the session timeout.
-    """
-
-    def __init__(self, connect: Callable[[], TransactionalProducer], timeout_s: float) -> None:
-        self._connect = connect
-        self._timeout_s = timeout_s
-        self._producer: TransactionalProducer | None = None
-
-    def open(self) -> None:
-        """Connect and fence an earlier producer of the same name.
-
-        Raises:
-            KafkaException: it could not be done in time.
-        """
-        producer = self._connect()
-        _persist(lambda: producer.init_transactions(self._timeout_s), self._timeout_s * 3)
-        self._producer = producer
+    def __init__(
+        self, connect: Callable[[], transactions.TransactionalProducer], timeout_s: float
+    ) -> None:
+        self._writer = transactions.TransactionWriter(connect, timeout_s)
+        self.open = self._writer.open
 
     def write(
         self, shares: Sequence[Share], records: Iterable[Record], metadata: object
     ) -> CommitResult:
         """One transaction with these records and the shares' offsets."""
-        try:
-            if self._producer is None:
-                self.open()
-            return self._write(shares, records, metadata)
-        except KafkaException as error:
-            log.warning("transaction.unknown", error=str(error.args[0]))
-            self._producer = None
-            return CommitResult.UNKNOWN
-
-    def _write(
-        self, shares: Sequence[Share], records: Iterable[Record], metadata: object
-    ) -> CommitResult:
-        producer = self._producer
-        assert producer is not None  # noqa: S101 - `write` has opened it
-        try:
-            self._step(producer, producer.begin_transaction)
-            self._step(producer, partial(_produce, producer, deque(records)))
-            offsets = [
-                TopicPartition(share.place.topic, share.place.partition, share.offset)
-                for share in shares
-            ]
-            self._step(
-                producer,
-                lambda: producer.send_offsets_to_transaction(offsets, metadata, self._timeout_s),
-            )
-            self._step(producer, lambda: producer.commit_transaction(self._timeout_s))
-        except _AbortedError as aborted:
-            log.info("transaction.aborted", reason=str(aborted))
-            return CommitResult.ABORTED
-        return CommitResult.COMMITTED
-
-    def _step(self, producer: TransactionalProducer, call: Callable[[], None]) -> None:
-        """One call; an error that asks for an abort is answered by one.
-
-        Raises:
-            _AbortedError: the transaction was aborted for certain.
-            KafkaException: nothing is certain.
-        """
-        try:
-            _persist(call, self._timeout_s)
-        except KafkaException as error:
-            cause: KafkaError = error.args[0]
-            if not cause.txn_requires_abort():
-                raise
-            _persist(lambda: producer.abort_transaction(self._timeout_s), self._timeout_s)
-            raise _AbortedError(str(cause)) from error
-
-
-def _produce(producer: TransactionalProducer, waiting: deque[Record]) -> None:
-    """What has been produced leaves `waiting`, so that this may be called again.
-
-    All of them in one step: one each would double their price.
-    """
-    while waiting:
-        record = waiting[0]
-        try:
-            producer.produce(
-                record.topic, value=record.value, key=record.key, partition=record.partition
-            )
-        except BufferError:
-            producer.poll(0.05)
-        else:
-            waiting.popleft()
-
-
-def _persist(call: Callable[[], None], seconds: float) -> None:
-    """Repeat a call that may be repeated: librdkafka goes on where it stopped."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return call()
-        except KafkaException as error:
-            if not error.args[0].retriable() or time.monotonic() >= deadline:
-                raise
+        offsets = [
+            TopicPartition(share.place.topic, share.place.partition, share.offset)
+            for share in shares
+        ]
+        return self._writer.write(map(Outgoing, records), offsets, metadata)

@@ -20,8 +20,14 @@ class KafkaBacklog:
     """Blocking questions, each in a thread. Every method raises BrokerError without an answer."""
 
     def __init__(
-        self, access: KafkaAccess, admin: KafkaAdmin, names: TopicNames, partitions: int
+        self,
+        access: KafkaAccess,
+        admin: KafkaAdmin,
+        group: str,
+        names: TopicNames,
+        partitions: int,
     ) -> None:
+        self._group = group
         self._access = access
         self._admin = admin
         self._names = names
@@ -35,6 +41,13 @@ class KafkaBacklog:
         wanted = [Partition(*place) for place in places]
         found = await asyncio.to_thread(self._admin.high_watermarks, wanted)
         return {Assigned(*place): offset for place, offset in found.items()}
+
+    async def predecessors_ended(self, places: Sequence[Assigned]) -> None:
+        """Returns when no transaction of an earlier owner can be committed any more: a committed
+        offset is told only then, and whoever was cut off is refused another (runtime.transactions).
+        """
+        wanted = [Partition(*place) for place in places]
+        await asyncio.to_thread(self._admin.committed_offsets, self._group, wanted)
 
     async def blocked_lanes(self) -> dict[LaneId, LaneRecord]:
         return await asyncio.to_thread(self._blocked_lanes)

@@ -32,6 +32,7 @@ class Questions(Protocol):
     async def facts(self, places: Sequence[Assigned]) -> dict[Assigned, BacklogFacts]: ...
     async def high_watermarks(self, places: Iterable[Assigned]) -> dict[Assigned, int]: ...
     async def blocked_lanes(self) -> dict[LaneId, LaneRecord]: ...
+    async def predecessors_ended(self, places: Sequence[Assigned]) -> None: ...
 
 
 class Ownership:
@@ -157,7 +158,9 @@ class Ownership:
         return _BEGINNING
 
     async def _aim(self, places: Sequence[Assigned]) -> None:
-        """For a spool that is made anew the lanes come first: only then is the end asked for."""
+        """Nothing of the owner before can come later than this; and for a spool that is made anew
+        the lanes come first: only then is the end asked for."""
+        await _patiently(lambda: self._questions.predecessors_ended(places))
         anew = {place.partition for place in places} & self._anew
         if anew:
             blocked = await _patiently(self._questions.blocked_lanes)
@@ -190,6 +193,7 @@ class Ownership:
             # Others of the same assignment may still wait for the same task.
             if task is not None and task not in self._restores.values():
                 task.cancel()
+            self._workshop.let_go(partition)
             self._backlog.forget(partition)
             self.progress.forget(partition, [place, *self._tiers.along(place)])
             self._owned.pop(partition, None)

@@ -21,7 +21,7 @@ from hooklane.retrier.spool_sqlite import open_spool
 from hooklane.retrier.surroundings import Surroundings
 from hooklane.retrier.tiers import Tiers
 from hooklane.retrier.work import Workshop
-from hooklane.retrier.write import FactWriter
+from hooklane.retrier.write import FactWriter, Told
 from hooklane.retrier.written import Layout
 from hooklane.runtime import kafka
 from hooklane.runtime.fence import SETTLES_S, Fence
@@ -34,6 +34,8 @@ from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.settings import Settings
 from hooklane.runtime.shutdown import Shutdown, end_on_faults, until_asked_or_failed
 from hooklane.runtime.subscriptions import SubscriptionFollower
+from hooklane.runtime.transactions import TransactionWriter
+from hooklane.schemas.topics import TopicNames
 
 _LARGEST_SHARE = 0.5
 _ANSWER_S = 30.0
@@ -78,19 +80,30 @@ async def retrier_running(ground: Ground) -> AsyncIterator[Running]:
         stack.push_async_callback(follower.stop)
         await follower.start()
         readiness.subscriptions_read()
-        writer = FactWriter(open_producer(kafka.lasting_producer(access)))
+        group = settings.retrier.group_id
+        writer = fact_writer(access, names, group)
         stack.push_async_callback(writer.stop)
+        await writer.open()
         circuits = ground.circuits
         backlog = _backlog(settings, spool, known, circuits, around)
         layout = Layout(names, partitions, ground.limits.dead_letters_max_bytes)
         workshop = Workshop(backlog, spool, ground.attempts, writer, layout, circuits, around)
-        questions = KafkaBacklog(access, ground.admin, names, partitions)
+        questions = KafkaBacklog(access, ground.admin, group, names, partitions)
         ownership = Ownership(questions, tiers, spool, backlog, workshop, writer.flush, around)
         retrier = Retrier(spool, backlog, workshop, ownership, questions, tiers, around)
-        writer.start(workshop.acked, retrier.failed)
-        retrier.start(_source(settings, access, retrier, tiers, around))
+        source = _source(settings, access, retrier, tiers, around)
+        told = Told(workshop.acked, retrier.failed, lambda: retrier.drop_all(writer.reopen))
+        writer.start(source, retrier.position, told)
+        retrier.start(source)
         stack.push_async_callback(retrier.stop, settings.retrier.shutdown_grace.seconds)
         yield Running(readiness, retrier.failure, follower.failed, retrier.failed)
+
+
+def fact_writer(access: KafkaAccess, names: TopicNames, group: str) -> FactWriter:
+    """What writes by this process' transactional id."""
+    config = kafka.transactional_producer(access, names.prefix, group)
+    timeout_s = int(config["transaction.timeout.ms"]) / 1000
+    return FactWriter(TransactionWriter(lambda: open_producer(config), timeout_s), names.backlog)
 
 
 def _surroundings(ground: Ground) -> Surroundings:

@@ -1,7 +1,7 @@
 """The retrier: the rooms wired together, and nothing else."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -33,6 +33,7 @@ class Source(Protocol):
     """The poll thread, as the rest of the retrier uses it."""
 
     def start(self) -> None: ...
+    def rejoin(self) -> None: ...
     def commit(self, offsets: Mapping[Assigned, int]) -> None: ...
     async def stop(self) -> None: ...
 
@@ -60,6 +61,7 @@ class Retrier:
         self._intake = Intake(spool, backlog)
         self._committed: dict[Assigned, int] = {}
         self._refused = False
+        self._reopening: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._source: Source | None = None
         self.failure = ownership.failed
@@ -84,8 +86,9 @@ class Retrier:
         self._commit_tiers()
         if self._source is not None:
             await self._source.stop()
-        for task in self._tasks:
-            task.cancel()
+        for task in (*self._tasks, self._reopening):
+            if task is not None:
+                task.cancel()
 
     # What the poll thread tells.
 
@@ -143,6 +146,27 @@ class Retrier:
         ticket = TicketPlace(tier.text, record.offset)
         self._intake.ticket_record(record.partition, ticket, record.value)
         return []
+
+    # What the writer tells (write.Told).
+
+    def position(self, partition: int) -> int:
+        """How far a backlog partition has been read."""
+        return self._ownership.progress.position(Assigned(self._tiers.backlog, partition))
+
+    def drop_all(self, reopen: Callable[[], Awaitable[None]]) -> None:
+        """Begin anew from what is in Kafka: nobody knows how a transaction ended. It is ended
+        first: while it is open, nobody is told what is committed."""
+        self._ownership.lost(self._ownership.owned)
+        if self._reopening is None:
+            self._reopening = asyncio.create_task(self._reopen_and_rejoin(reopen))
+
+    async def _reopen_and_rejoin(self, reopen: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await reopen()
+        finally:
+            self._reopening = None
+        if self._source is not None:
+            self._source.rejoin()
 
     # What is done now and then.
 

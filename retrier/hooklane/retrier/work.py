@@ -42,6 +42,7 @@ class Writing(Protocol):
     """What writes records; their acknowledgement comes to `Workshop.acked`."""
 
     def write(self, write: Write, record: Record) -> None: ...
+    def drop(self, partition: int) -> None: ...
 
 
 class Workshop:
@@ -124,6 +125,10 @@ class Workshop:
                 running.cancel()
                 del self._running[lane]
                 self._landed(lane)
+
+    def let_go(self, partition: int) -> None:
+        """It is somebody else's: what is not written by now is not written any more."""
+        self._writer.drop(partition)
 
     def _start(self, command: Attempt) -> None:
         task, entry, now = command.task, command.entry, self._clock.monotonic()

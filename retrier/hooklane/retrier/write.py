@@ -1,42 +1,62 @@
-"""Writes what the retrier knows: idempotently, in order, acknowledged.
+"""Writes what the retrier knows, in order and acknowledged, in transactions of its generation.
 
-librdkafka tells of acknowledgements in `poll`, which a thread of its own calls; they reach the
-event loop in batches. The producer repeats what a broker did not take for as long as it takes, and
-lets nothing overtake it. What Kafka refuses for good (rights, sizes) is not written again behind
-what came after it, since the order of a lane's tombstones matters: the service ends with the
-reason, and a new one begins with what is in Kafka.
+Whatever waits when a transaction begins is in it, in the order in which it was asked for; one
+follows the other. Each names the group's metadata and the backlog partitions that it is about, so
+that what a retrier which was cut off has left is refused. Its successor asks for the committed
+offset before it restores, which is told only when no transaction is open that could still be
+committed (rule 7): a tombstone or a release that became visible later would be one that the
+successor has not taken into account.
+
+After a certain abort the same is written again, before anything else. When nobody can say how a
+transaction ended, all work is dropped, and begun again from what is in Kafka. What Kafka refuses
+for good (rights, sizes) ends the service with the reason, and a new one begins with what is there.
 """
 
 import asyncio
-import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, Message, TopicPartition
 
-from hooklane.retrier.written import Write
+from hooklane.retrier.written import Write, backlog_partition
+from hooklane.runtime.transactions import CommitResult, Outgoing, TransactionThread
 from hooklane.schemas.outgoing import Record
 
 log = structlog.get_logger(__name__)
 
-_POLL_S = 0.05
+_MOST = 5000
+_LEAST_GAP_S = 0.01
+_AGAIN_S = 0.05
+_REFUSALS = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
 
 
-class Producer(Protocol):
-    """The part of confluent_kafka.Producer that is needed."""
+class Transactions(Protocol):
+    """What writes one transaction (runtime.transactions); blocking."""
 
-    def produce(
-        self,
-        topic: str,
-        *,
-        value: bytes | None,
-        key: bytes,
-        partition: int,
-        on_delivery: Callable[[KafkaError | None, Message], None],
-    ) -> None: ...
-    def poll(self, timeout: float) -> int: ...
+    def open(self) -> None: ...
+    def write(
+        self, records: Iterable[Outgoing], offsets: list[TopicPartition], metadata: object
+    ) -> CommitResult: ...
+
+
+class Group(Protocol):
+    """What the poll thread has said about the group, in the event loop's order."""
+
+    @property
+    def metadata(self) -> bytes | None: ...
 
 
 class Acked(NamedTuple):
@@ -46,53 +66,78 @@ class Acked(NamedTuple):
     offset: int
 
 
-def _nobody(_: Sequence[Acked]) -> None:
-    """Before the start nothing is acknowledged."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told, in the event loop: of what is in Kafka, in the order in which it was asked for;
+    of what it refuses for good; and that nobody knows how a transaction ended."""
+
+    acked: Callable[[Sequence[Acked]], None]
+    failed: Callable[[str], None]
+    unknown: Callable[[], None]
 
 
-def _unheard(_: str) -> None:
-    """Before the start nothing is written."""
+@dataclass(slots=True, eq=False)
+class _Item:
+    write: Write
+    record: Record
+    partition: int | None
+    begun: int = 0
+    """The transaction that it is in."""
+    offset: int = 0
+    refusal: KafkaError | None = None
+
+    def heard(self, error: KafkaError | None, message: Message) -> None:
+        """Called in the transaction's thread."""
+        self.offset = message.offset() or 0
+        if error is not None and error.code() in _REFUSALS:
+            self.refusal = error
 
 
 class FactWriter:
-    """Acknowledgements are told in the event loop, in the order of their records."""
+    """`backlog` is the backlog's topic, of which transactions name partitions."""
 
-    def __init__(self, producer: Producer) -> None:
-        self._producer = producer
-        self._acked: Callable[[Sequence[Acked]], None] = _nobody
-        self._failed: Callable[[str], None] = _unheard
-        self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Write, Record]] = deque()
-        self._unacked = 0
-        self._reports: list[tuple[Write, Record, KafkaError | None, int]] = []
+    def __init__(self, transactions: Transactions, backlog: str) -> None:
+        self._transactions = transactions
+        self._backlog = backlog
+        self._group: Group | None = None
+        self._position: Callable[[int], int] = lambda _: 0
+        self._told: Told | None = None
+        self._waiting: deque[_Item] = deque()
+        self._begun = 0
+        self._wanted = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="acks", daemon=True)
+        self._thread = TransactionThread(transactions.open)
+        self.open, self.reopen = self._thread.open, self._thread.reopen
+        self._task: asyncio.Task[None] | None = None
 
-    def start(
-        self, acked: Callable[[Sequence[Acked]], None], failed: Callable[[str], None]
-    ) -> None:
-        """From now on `acked` is told; `failed` when Kafka refuses for good."""
-        self._acked = acked
-        self._failed = failed
-        self._thread.start()
+    def start(self, group: Group, position: Callable[[int], int], told: Told) -> None:
+        """From now on it is written. `position`: how far a backlog partition has been read."""
+        self._group, self._position, self._told = group, position, told
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
-        """What is not acknowledged by now is left: `flush` comes first."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+        """What is not in Kafka by now is left: `flush` comes first."""
+        if self._task is not None:
+            self._task.cancel()
+            # What it failed of, if it did, is told already.
+            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.to_thread(self._thread.close)
 
     def write(self, write: Write, record: Record) -> None:
         """Write it after all that was written before."""
-        self._unacked += 1
+        self._waiting.append(_Item(write, record, backlog_partition(write)))
         self._idle.clear()
-        self._waiting.append((write, record))
-        self._produce_waiting()
+        self._wanted.set()
+
+    def drop(self, partition: int) -> None:
+        """The backlog partition is somebody else's: nothing more is written about it."""
+        self._waiting = deque(one for one in self._waiting if one.partition != partition)
+        self._look_idle()
 
     async def flush(self, seconds: float) -> bool:
-        """Wait until everything is acknowledged; False if that took too long."""
+        """Wait until everything is in Kafka; False if that took too long."""
         try:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
@@ -100,56 +145,65 @@ class FactWriter:
             return False
         return True
 
-    def _produce_waiting(self) -> None:
-        while self._waiting:
-            write, record = self._waiting[0]
-            try:
-                self._produce(write, record)
-            except BufferError:
-                self._loop.call_later(_POLL_S, self._produce_waiting)
-                return
-            self._waiting.popleft()
+    async def _run(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._waiting:
+                done = await self._write_some()
+                await asyncio.sleep(_LEAST_GAP_S if done else _AGAIN_S)
 
-    def _produce(self, write: Write, record: Record) -> None:
-        def report(error: KafkaError | None, message: Message) -> None:
-            self._reports.append((write, record, error, message.offset() or 0))
+    async def _write_some(self) -> bool:
+        """One transaction; whether it is in Kafka."""
+        group, told = self._group, self._told
+        assert group is not None  # noqa: S101 - `start` has set both
+        assert told is not None  # noqa: S101
+        metadata = group.metadata
+        if metadata is None:
+            return False
+        self._begun += 1
+        batch = list(islice(self._waiting, _MOST))
+        for one in batch:
+            one.begun = self._begun
+        partitions = sorted({one.partition for one in batch if one.partition is not None})
+        offsets = [TopicPartition(self._backlog, at, self._position(at)) for at in partitions]
+        records = [Outgoing(one.record, one.heard) for one in batch]
+        result = await self._thread.call(self._transactions.write, records, offsets, metadata)
+        match result:
+            case CommitResult.COMMITTED:
+                self._committed(told)
+            case CommitResult.ABORTED:
+                self._refused(batch, told)
+            case CommitResult.UNKNOWN:
+                self._waiting.clear()
+                self._look_idle()
+                told.unknown()
+        return result is CommitResult.COMMITTED
 
-        self._producer.produce(
-            record.topic,
-            value=record.value,
-            key=record.key,
-            partition=record.partition,
-            on_delivery=report,
-        )
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._producer.poll(_POLL_S)
-            except KafkaException as error:
-                log.warning("writer.error", error=str(error))
-            if self._reports:
-                reports, self._reports = self._reports, []
-                self._loop.call_soon_threadsafe(self._reported, reports)
-
-    def _reported(self, reports: Sequence[tuple[Write, Record, KafkaError | None, int]]) -> None:
+    def _committed(self, told: Told) -> None:
+        """What was dropped meanwhile is of no interest here any more."""
         acked = []
-        for write, record, error, offset in reports:
-            if error is None:
-                acked.append(Acked(write, offset))
-            else:
-                self._refused(record, error)
-                break
-        self._unacked -= len(acked)
-        if acked:
-            self._acked(acked)
-        if self._unacked == 0:
+        while self._waiting and self._waiting[0].begun == self._begun:
+            one = self._waiting.popleft()
+            acked.append(Acked(one.write, one.offset))
+        told.acked(acked)
+        self._look_idle()
+
+    def _refused(self, batch: Sequence[_Item], told: Told) -> None:
+        refused = next((one for one in batch if one.refusal is not None), None)
+        if refused is not None and refused.refusal is not None:
+            reason = refused.refusal.str().rstrip(".")
+            told.failed(
+                f"Kafka refuses a record of {refused.record.topic} ({reason}): check the rights of "
+                "this service, and `hooklane topics check`."
+            )
+
+    def _look_idle(self) -> None:
+        if not self._waiting:
             self._idle.set()
 
-    def _refused(self, record: Record, error: KafkaError) -> None:
-        """The first word is the one to tell; what comes after it follows from it."""
-        self._acked = _nobody
-        self._failed(
-            f"Kafka refuses a record of {record.topic} ({error.str().rstrip('.')}): check the "
-            "rights of this service, and `hooklane topics check`."
-        )
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("writer.failed", exc_info=error)
+            if self._told is not None:
+                self._told.failed(f"What is to be written cannot be written: {error!r}.")

@@ -30,6 +30,19 @@ class Layout:
     max_letter_bytes: int
 
 
+def backlog_partition(write: Write) -> int | None:
+    """The backlog partition that it is about; None where it is only told of."""
+    match write:
+        case WriteTombstone(waiting) | WriteTicket(waiting) | WriteLetter(waiting):
+            return waiting.partition
+        case WriteRelease(owed):
+            return owed.partition
+        case WriteAttempt() | WriteStatus():
+            return None
+        case _:
+            assert_never(write)
+
+
 def record_of(write: Write, layout: Layout, at_ms: int) -> Record:
     """The record that says it; `at_ms`: milliseconds since the epoch."""
     names = layout.names

@@ -2,7 +2,7 @@
 
     group consumer          a member of a consumer group: events, or the backlog
     internal consumer       reads Hooklane's own topics by assignment, from where it is told
-    transactional producer  what the fan-out writes
+    transactional producer  what the services write about lanes
     plain producer          everything else that is written
     admin client            questions, and the making of topics
 
@@ -128,14 +128,6 @@ def plain_producer(access: KafkaAccess) -> Config:
         "message.timeout.ms": round(access.session_timeout_s * 1000 * 2 / 3),
         **_acknowledged(),
     }
-    return _merged(access, _PRODUCING, given, own)
-
-
-def lasting_producer(access: KafkaAccess) -> Config:
-    """As the plain one, but it never gives a record up, so that it never passes one over: what
-    follows of the same partition stays behind it, however long the brokers are away."""
-    given = properties_for(ClientKind.PRODUCER, access.properties)
-    own: dict[str, Property] = {"message.timeout.ms": 0, **_acknowledged()}
     return _merged(access, _PRODUCING, given, own)
 
 

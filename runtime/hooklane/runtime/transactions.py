@@ -1,0 +1,207 @@
+"""Transactions: records and offsets become visible together, or not at all.
+
+A transaction that names the group's metadata is refused by the broker when another member owns
+the group's partitions by now (KIP-447). So every transaction sends an offset of each partition
+that it writes about, also where that has not moved. Both services write so: what an owner that was
+cut off has on its way ends, one way or the other, before its successor is told the offset that it
+begins at.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from hooklane.runtime.errors import BrokerError
+from hooklane.schemas.outgoing import Record
+
+log = structlog.get_logger(__name__)
+
+R = TypeVar("R")
+
+_REOPEN_S = 0.5
+
+
+class CommitResult(Enum):
+    """What is known of a transaction."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+    """For certain: the same shares may be tried again, with metadata of a later poll."""
+    UNKNOWN = "unknown"
+    """Fenced, or nobody can say: the partitions' work has to be dropped and restored."""
+
+
+Heard = Callable[[KafkaError | None, Message], None]
+
+
+class Outgoing(NamedTuple):
+    """A record of a transaction. `heard` is told where it is, or why not, before that ends."""
+
+    record: Record
+    heard: Heard | None = None
+
+
+class TransactionalProducer(Protocol):
+    """The part of confluent_kafka.Producer that a transaction needs."""
+
+    def init_transactions(self, timeout: float) -> None: ...
+    def begin_transaction(self) -> None: ...
+    @property
+    def produce(self) -> Callable[..., None]: ...
+    def poll(self, timeout: float) -> int: ...
+    def send_offsets_to_transaction(
+        self, positions: list[TopicPartition], group_metadata: Any, timeout: float
+    ) -> None: ...
+    def commit_transaction(self, timeout: float) -> None: ...
+    def abort_transaction(self, timeout: float) -> None: ...
+
+
+class _AbortedError(Exception):
+    """The transaction ended without effect."""
+
+
+class TransactionWriter:
+    """Writes one transaction after the other; blocking, for a thread of its own.
+
+    `connect` makes a producer; a new one with the same transactional id fences the old one, so
+    that whatever that had left open has ended before anything new begins. `timeout_s` bounds
+    each step; it is below the session timeout.
+    """
+
+    def __init__(self, connect: Callable[[], TransactionalProducer], timeout_s: float) -> None:
+        self._connect = connect
+        self._timeout_s = timeout_s
+        self._producer: TransactionalProducer | None = None
+
+    def open(self) -> None:
+        """Connect and fence an earlier producer of the same name.
+
+        Raises:
+            KafkaException: it could not be done in time.
+        """
+        producer = self._connect()
+        _persist(lambda: producer.init_transactions(self._timeout_s), self._timeout_s * 3)
+        self._producer = producer
+
+    def write(
+        self, records: Iterable[Outgoing], offsets: list[TopicPartition], metadata: object
+    ) -> CommitResult:
+        """One transaction with these records and offsets; without offsets nothing is checked."""
+        try:
+            if self._producer is None:
+                self.open()
+            return self._write(records, offsets, metadata)
+        except KafkaException as error:
+            log.warning("transaction.unknown", error=str(error.args[0]))
+            self._producer = None
+            return CommitResult.UNKNOWN
+
+    def _write(
+        self, records: Iterable[Outgoing], offsets: list[TopicPartition], metadata: object
+    ) -> CommitResult:
+        producer = self._producer
+        assert producer is not None  # noqa: S101 - `write` has opened it
+        try:
+            self._step(producer, producer.begin_transaction)
+            self._step(producer, partial(_produce, producer, deque(records)))
+            if offsets:
+                send = partial(producer.send_offsets_to_transaction, offsets, metadata)
+                self._step(producer, lambda: send(self._timeout_s))
+            self._step(producer, lambda: producer.commit_transaction(self._timeout_s))
+        except _AbortedError as aborted:
+            log.info("transaction.aborted", reason=str(aborted))
+            return CommitResult.ABORTED
+        return CommitResult.COMMITTED
+
+    def _step(self, producer: TransactionalProducer, call: Callable[[], None]) -> None:
+        """One call; an error that asks for an abort is answered by one.
+
+        Raises:
+            _AbortedError: the transaction was aborted for certain.
+            KafkaException: nothing is certain.
+        """
+        try:
+            _persist(call, self._timeout_s)
+        except KafkaException as error:
+            cause: KafkaError = error.args[0]
+            if not cause.txn_requires_abort():
+                raise
+            _persist(lambda: producer.abort_transaction(self._timeout_s), self._timeout_s)
+            raise _AbortedError(str(cause)) from error
+
+
+class TransactionThread:
+    """The thread on which a process' transactions are written, as the event loop sees it."""
+
+    def __init__(self, connect: Callable[[], None]) -> None:
+        """`connect`: `TransactionWriter.open`."""
+        self._connect = connect
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="transaction")
+
+    async def call(self, function: Callable[..., R], *arguments: object) -> R:
+        """Call it there, behind what was asked for before."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+    async def open(self) -> None:
+        """Fence whoever had this process' transactional id before.
+
+        Raises:
+            BrokerError: the transaction coordinator does not answer or refuses.
+        """
+        try:
+            await self.call(self._connect)
+        except KafkaException as error:
+            raise BrokerError(
+                f"Transactions cannot be begun ({error.args[0].str().rstrip('.')}): check the "
+                "brokers, and the rights on the transactional id."
+            ) from error
+
+    async def reopen(self) -> None:
+        """The same, however long Kafka does not answer."""
+        while True:
+            try:
+                return await self.open()
+            except BrokerError as error:
+                log.warning("transaction.not_reopened", reason=str(error))
+                await asyncio.sleep(_REOPEN_S)
+
+    def close(self) -> None:
+        """Wait for what was asked for; blocking."""
+        self._thread.shutdown()
+
+
+def _produce(producer: TransactionalProducer, waiting: deque[Outgoing]) -> None:
+    """What has been produced leaves `waiting`, so that this may be called again.
+
+    All of them in one step: one each would double their price.
+    """
+    while waiting:
+        record, heard = waiting[0]
+        told = {} if heard is None else {"on_delivery": heard}
+        try:
+            producer.produce(
+                record.topic, value=record.value, key=record.key, partition=record.partition, **told
+            )
+        except BufferError:
+            producer.poll(0.05)
+        else:
+            waiting.popleft()
+
+
+def _persist(call: Callable[[], None], seconds: float) -> None:
+    """Repeat a call that may be repeated: librdkafka goes on where it stopped."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except KafkaException as error:
+            if not error.args[0].retriable() or time.monotonic() >= deadline:
+                raise
