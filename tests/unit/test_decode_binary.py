@@ -1,7 +1,5 @@
 """CloudEvents in binary mode: attributes in `ce_` headers, the value is the data."""
 
-from dataclasses import replace
-
 import pytest
 
 from hooklane.schemas.decode import decode
@@ -160,7 +158,7 @@ def test_oversize_headers_that_are_no_attributes_do_not_matter() -> None:
 def test_last_header_of_a_name_counts() -> None:
     """Kafka allows a name twice; the last value counts, as with Kafka's `lastHeader`."""
     headers = (*GOOD.items(), ("ce_id", b"e-2"))
-    found = decode(replace(record({}), headers=headers))
+    found = decode(record({})._replace(headers=headers))
     assert isinstance(found, Event)
     assert found.attributes["id"] == "e-2"
 

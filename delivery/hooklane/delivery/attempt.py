@@ -3,8 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from hooklane.delivery.asked import Asked, Documents
 from hooklane.delivery.exchange import Engine, Fault, Request, Response, Running
@@ -36,8 +35,7 @@ class Secrets(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What is to be attempted, by the document that is in force now.
 
     `attempt` is this attempt's number, 1 for the first; `run` is empty for live events.
@@ -52,8 +50,7 @@ class Delivery:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Attempted:
+class Attempted(NamedTuple):
     """How it ended. The record's `next_ms` is None: only the service knows its retry policy."""
 
     outcome: Outcome

@@ -72,9 +72,9 @@ def _judge_fault(fault: Fault) -> Outcome:
 
 def _judge_response(response: Response, give_up_on: Collection[int], now_s: float) -> Outcome:
     status = response.status
-    answered = f"the receiver answered {_named(status)}"
     if 200 <= status < 300:
-        return Outcome(AttemptOutcome.DELIVERED, StatusReason.ACCEPTED, answered, status)
+        return _accepted(status)
+    answered = f"the receiver answered {_named(status)}"
     if status == 410:
         return Outcome(AttemptOutcome.REFUSED, StatusReason.GONE, answered, status, gone=True)
     if status in give_up_on:
@@ -103,6 +103,12 @@ def retry_after(headers: Collection[tuple[str, str]], now_s: float) -> float | N
     moment = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
     wait_s = moment.timestamp() - now_s
     return min(wait_s, RETRY_AFTER_CAP_S) if wait_s > 0 else None
+
+
+@cache
+def _accepted(status: int) -> Outcome:
+    answered = f"the receiver answered {_named(status)}"
+    return Outcome(AttemptOutcome.DELIVERED, StatusReason.ACCEPTED, answered, status)
 
 
 @cache

@@ -1,7 +1,7 @@
 """The attempt's place in a trace, as a port: what makes spans is elsewhere."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from hooklane.delivery.outcome import Outcome
 from hooklane.schemas.event import Event
@@ -49,10 +49,14 @@ class _Passed:
         pass
 
 
+_NO_TRACE: Final = _Passed(None, None, None)
+
+
 class PassedOn:
     """Makes no spans: the receiver gets the publisher's context as it is."""
 
     def begin(self, event: Event) -> Span:
         parent = event.traceparent
-        trace_id = None if parent is None else parent.split("-")[1]
-        return _Passed(parent, event.tracestate, trace_id)
+        if parent is None:
+            return _NO_TRACE
+        return _Passed(parent, event.tracestate, parent.split("-")[1])

@@ -1,6 +1,7 @@
 """What a record's place in Kafka supplies where its publisher said nothing, or nothing good."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 from hooklane.schemas.cloudevents import REQUIRED, SPEC_VERSION, attribute_fault
@@ -44,11 +45,17 @@ def timestamp(milliseconds: int) -> str | None:
     if milliseconds < 0:
         return None
     seconds, rest = divmod(milliseconds, 1000)
+    whole = _second(seconds)
+    return None if whole is None else f"{whole}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(seconds: int) -> str | None:
+    """Records come in the order of their times, so most are of the same second."""
     try:
-        whole = datetime.fromtimestamp(seconds, UTC)
+        return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
     except (ValueError, OverflowError, OSError):
         return None
-    return f"{whole.isoformat()[:19]}.{rest:03d}Z"
 
 
 def _fill(found: dict[str, str], record: SourceRecord, headers: Headers) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from pydantic_core import from_json
 
@@ -12,8 +12,7 @@ NOT_JSON: Final = object()
 _UNREAD: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
+class SourceRecord(NamedTuple):
     """One record of an event topic, exactly as Kafka gave it.
 
     `topic_id` is the topic's UUID in hex, `timestamp_ms` milliseconds since the epoch (-1 where
