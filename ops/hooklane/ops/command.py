@@ -1,6 +1,6 @@
 """What every command has in common: its help text, and the settings it runs with.
 
-    app = command_group("Create and check Hooklane's topics.")
+    app = command_group("Create and check Hooklane's topics.", example="hooklane topics apply")
 
     @app.command("apply", help=explain("Create what is missing.", example="hooklane topics apply"))
     def apply(context: typer.Context) -> None:
@@ -48,10 +48,13 @@ def explain(
     return "\n\n".join(part for part in parts if part)
 
 
-def command_group(purpose: str) -> typer.Typer:
+def command_group(purpose: str, *, example: str) -> typer.Typer:
     """An application for the commands of one module."""
     app = typer.Typer(
-        help=purpose, no_args_is_help=True, add_completion=False, rich_markup_mode=None
+        help=explain(purpose, example=example),
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
     )
     app.callback()(_nothing)
     return app

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hooklane.runtime.settings import Settings
     from hooklane.runtime.settings_source import Given
 
-app = command_group("Show the settings.")
+app = command_group("Show the settings.", example="hooklane config show")
 
 COLUMNS = (Column("name"), Column("value"), Column("source"))
 

@@ -37,7 +37,7 @@ from hooklane.schemas.records import DeadLetterReason
 if TYPE_CHECKING:
     from hooklane.ops.log_reader import Line, LogReader
 
-app = command_group("What was given up, and why.")
+app = command_group("What was given up, and why.", example="hooklane dead-letters list --since 1h")
 
 _SKEW_MS = 15 * 60_000
 """A record's time is that of its writing, a letter's that of the decision."""

@@ -29,7 +29,7 @@ _SAMPLE_TOPIC = "orders.events"
         "hooklane dev subscriptions --kafka localhost:9092 --topic orders.events",
         exits={
             0: "ended by Ctrl-C or SIGTERM",
-            1: "something did not start or cannot go on",
+            1: "failed",
             2: "wrong usage or setting",
         },
     ),
@@ -38,7 +38,7 @@ def dev(
     context: typer.Context,
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[FOLDER]", help="Folder of subscriptions, or one file."),
+        typer.Argument(metavar="FOLDER", help="Folder of subscriptions, or one file."),
     ] = None,
     kafka: Annotated[
         str | None,

@@ -29,7 +29,9 @@ LIST_ATTEMPTS: Final = 10_000
 SHOW_ATTEMPTS: Final = 500_000
 """The same for one lane, in its one partition."""
 
-app = command_group("Whose deliveries wait, and why; try again, or give one up.")
+app = command_group(
+    "Whose deliveries wait, and why; try again, or give one up.", example="hooklane lanes list"
+)
 
 LaneArgument: TypeAlias = Annotated[
     str, typer.Argument(metavar="LANE", show_default=False, help="Its id, or 8 digits or more.")

@@ -42,9 +42,9 @@ _CLIENT = {"logger": _quiet, "message.timeout.ms": 30_000}
         "Publish one event, or one for each line of a file.",
         more="Data is JSON unless --content-type says otherwise; it goes on byte by byte. "
         "PATH may be - for stdin. Prints where each event is, once Kafka has it.",
-        example="hooklane publish billing.events --type invoice.paid --key c-42 "
-        "--data '{\"amount\": 120}'\n"
-        "hooklane publish billing.events --type invoice.paid --lines invoices.ndjson",
+        example="hooklane publish orders.events --type order.paid --key c-42 "
+        "--data '{\"n\":1}'\n"
+        "hooklane publish orders.events --type order.paid --lines orders.ndjson",
     ),
 )
 def publish(  # noqa: PLR0913, PLR0917 - a command's options

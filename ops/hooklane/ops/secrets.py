@@ -12,7 +12,7 @@ from hooklane.ops.command import command_group, explain, settings_of
 from hooklane.ops.output import OutputFormat, OutputOption, notice, print_record
 from hooklane.runtime.errors import UsageError
 
-app = command_group("Make signing secrets, encrypt secrets.")
+app = command_group("Make signing secrets, encrypt secrets.", example="hooklane secrets generate")
 
 
 class Scheme(StrEnum):

@@ -44,7 +44,10 @@ from hooklane.schemas.book import Entry, Finding, SubscriptionBook, status_key
 from hooklane.schemas.subscription import Subscription
 from hooklane.schemas.subscription_parts import State
 
-app = command_group("Who gets which events: apply, diff, list.")
+app = command_group(
+    "Who gets which events: apply, diff, list.",
+    example="hooklane subscriptions apply -f subscriptions.yaml",
+)
 
 FilesOption: TypeAlias = Annotated[
     list[str],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _REACH_S = 5.0
 
-app = command_group("Create and check Hooklane's topics.")
+app = command_group("Create and check Hooklane's topics.", example="hooklane topics apply")
 
 CHANGES = (Column("topic"), Column("done"), Column("detail"))
 FINDINGS = (
