@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.by_hand import ENVIRON, started
+from tests.support.by_hand import ENVIRON, Program, started
 
 ENDS_IN_S = 5.0
 
@@ -68,7 +68,7 @@ def test_at_a_terminal_and_kept(tmp_path: Path) -> None:
         assert len(re.findall("RECEIVER +NOW +DELIVERED +WAITING +RETRIED", demo.said)) > 20
         assert re.search("warehouse +failing", demo.said)
         assert_consistent(figures(demo.said))
-        _do(printed_lines(demo.said), cwd=tmp_path)
+        _do(printed_lines(demo.said), demo, cwd=tmp_path)
         for receiver in ("analytics", "warehouse", "billing"):
             demo.wait_for(f"{receiver:<9}  order.placed  customer-25  sequence", seconds=10)
         demo.type(b"\x03")
@@ -98,9 +98,12 @@ def printed_lines(said: str) -> list[str]:
     return after.split("What the receivers")[0].strip().splitlines()
 
 
-def _do(lines: Sequence[str], cwd: Path) -> None:
+def _do(lines: Sequence[str], demo: Program, cwd: Path) -> None:
+    """Type them; the receiver that they start has the event by then, and is ended."""
+    arrived = "until grep -q customer-25 heard; do sleep 0.1; done; kill $!; wait || true"
+    typed = "\n".join(lines).replace(" &\n", " > heard 2>&1 &\n")
     done = subprocess.run(
-        ["sh", "-euc", "\n".join(lines)],
+        ["sh", "-euc", f"{typed}\n{arrived}\nrm heard"],
         cwd=cwd,
         env=ENVIRON,
         capture_output=True,
@@ -108,6 +111,7 @@ def _do(lines: Sequence[str], cwd: Path) -> None:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr + demo.said
+    assert "mine created" in done.stdout
     assert "shop.events" in done.stdout
     assert "customer-25" in done.stdout

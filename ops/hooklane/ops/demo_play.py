@@ -20,6 +20,7 @@ from hooklane.ops.demo_stage import (
 from hooklane.ops.demo_tally import Arrival
 from hooklane.ops.demo_verdict import judge
 from hooklane.ops.demo_view import View, print_line, print_verdict
+from hooklane.ops.listen_server import free_port
 from hooklane.runtime.shutdown import Shutdown, shutdown_signals, until_one_ends
 
 
@@ -96,14 +97,18 @@ class _Visitors:
 def _invitation(stage: Stage) -> str:
     key = customer(CUSTOMERS + 1)
     words = ["publish", TOPIC, "--type", PLACED, "--key", key, "--data", '{"amount": 120}']
-    program = _program()
+    port, program = free_port(), _program()
+    document = f'{{"id": "mine", "url": "http://127.0.0.1:{port}/"}}'
     return (
-        "\nEverything goes on running until Ctrl-C. In another terminal, publish an event of your "
-        "own,\nand look at all attempts:\n\n"
+        "\nEverything goes on running until Ctrl-C. In another terminal, subscribe a receiver of "
+        "your own,\npublish an event of your own, and look at all attempts:\n\n"
         f"  export HOOKLANE_KAFKA__BOOTSTRAP_SERVERS={stage.bootstrap_servers}\n"
+        "  export HOOKLANE_DELIVERY__ALLOW_HTTP=true\n"
+        f"  {program} listen --port {port} &\n"
+        f"  echo {shlex.quote(document)} | {program} subscriptions apply -f -\n"
         f"  {program} {shlex.join(words)}\n"
         f"  {program} attempts\n\n"
-        "What the receivers get comes here:"
+        "What the receivers of the demonstration get comes here:"
     )
 
 

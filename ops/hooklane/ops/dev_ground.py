@@ -11,7 +11,7 @@ from hooklane.delivery.ground import Ground, standing_on_kafka
 from hooklane.ops.dev_board import Told, WatchedAttempts
 from hooklane.ops.dev_relay import relayed
 from hooklane.ops.dev_settings import Around, all_topics_but, on_embedded, on_kafka
-from hooklane.ops.embedded_broker import EmbeddedReader, embedded_broker, make_topics
+from hooklane.ops.embedded_broker import embedded_broker, make_topics
 from hooklane.ops.embedded_ground import CIRCUITS, standing_on_embedded
 from hooklane.ops.subscriptions_topic import ConfigTopic
 from hooklane.runtime.errors import TopicsError
@@ -83,9 +83,7 @@ async def embedded_place(given: Given, port: int, spool: Path) -> AsyncIterator[
                 return []
 
             await asyncio.to_thread(make, list(names.all(settings.retry.tiers)))
-            config = ConfigTopic(
-                settings, _ANSWER_S, lambda: EmbeddedReader(access, names.subscriptions)
-            )
+            config = ConfigTopic(settings, _ANSWER_S)
             yield Place(address, False, settings_for, make, config, standing_on_embedded)
 
 

@@ -37,6 +37,9 @@ def on_kafka(given: Given, around: Around) -> Settings:
     values = merged(given)
     prefix = values.get("topics", {}).get("prefix", PREFIX)
     defaults: Values = {
+        # A static member that comes back with other topics keeps its old assignment, since the
+        # broker does not look at what it subscribes to.
+        "kafka": {"instance_id": ""},
         "topics": {"prefix": prefix, "partitions": PARTITIONS},
         "fanout": {"group_id": f"{prefix}-fanout"},
         "retrier": {"group_id": f"{prefix}-retrier"},

@@ -16,7 +16,7 @@ from hooklane.runtime import kafka
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import KafkaAdmin, Partition
-from hooklane.runtime.kafka_clients import open_consumer, open_producer
+from hooklane.runtime.kafka_clients import open_admin, open_consumer, open_producer
 from hooklane.runtime.subscriptions_reader import End, Line
 
 PARTITIONS = 4
@@ -25,6 +25,7 @@ LARGEST_RECORD = 900_000
 """Bytes; the broker keeps about 5 MB a partition."""
 
 _ANSWER_S = 5.0
+_LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 _KEEPS_TOMBSTONES_MS = "86400000"
 
 
@@ -49,6 +50,22 @@ def embedded_broker() -> Iterator[str]:
         yield address
     finally:
         client.close()
+
+
+def is_embedded(access: KafkaAccess) -> bool:
+    """Whether that broker is this one, in whatever process. Blocks; only loopback is asked.
+
+    Raises:
+        SettingsError: a property is unknown or wrong.
+    """
+    if access.bootstrap_servers.rpartition(":")[0] not in _LOOPBACK:
+        return False
+    try:
+        cluster = open_admin(kafka.admin(access)).list_topics(timeout=_ANSWER_S).cluster_id
+    except KafkaException:
+        # Who asks next says what ails it.
+        return False
+    return str(cluster).startswith("mockCluster")
 
 
 def make_topics(access: KafkaAccess, names: Iterable[str]) -> None:

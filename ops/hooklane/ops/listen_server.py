@@ -32,6 +32,13 @@ def bound(host: str, port: int, options: str = "--port or --host") -> socket.soc
         ) from error
 
 
+def free_port() -> int:
+    """A port of loopback on which nobody listens now."""
+    with bound("127.0.0.1", 0) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
 def _reason(error: OSError | UnicodeError) -> str:
     """In few words: Python puts the address into the text of its own errors once more."""
     if isinstance(error, UnicodeError):

@@ -7,9 +7,10 @@ from typing import Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from hooklane.ops.embedded_broker import EmbeddedReader, is_embedded
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka_properties import ClientKind, properties_for
-from hooklane.runtime.kafka_settings import policy_from
+from hooklane.runtime.kafka_settings import access_from, policy_from
 from hooklane.runtime.settings import Settings
 from hooklane.runtime.subscriptions import ConfigReader
 from hooklane.runtime.subscriptions_reader import End, Line, Replaced, TopicReader
@@ -31,10 +32,9 @@ class ConfigTopic:
         self,
         settings: Settings,
         timeout_s: float = TIMEOUT_S,
-        open_reader: Callable[[], ConfigReader] | None = None,
     ) -> None:
+        self._access = access_from(settings)
         self._topic = settings.topic_names.subscriptions
-        self._open_reader = open_reader or self._kafka_reader
         self._servers = settings.kafka.bootstrap_servers
         self._properties = settings.kafka.properties
         self._policy = policy_from(settings)
@@ -47,14 +47,16 @@ class ConfigTopic:
             BrokerError: Kafka cannot be reached, or refuses, or a transaction stays open.
             TopicsError: the topic is missing.
         """
-        reader = self._open_reader()
+        reader = self._reader()
         try:
             reader.begin()
             return self._read(reader, reader.end())
         finally:
             reader.close()
 
-    def _kafka_reader(self) -> ConfigReader:
+    def _reader(self) -> ConfigReader:
+        if is_embedded(self._access):
+            return EmbeddedReader(self._access, self._topic)
         client = {**self._properties, "bootstrap.servers": self._servers}
         return TopicReader(client, self._topic)
 
