@@ -11,6 +11,7 @@ from confluent_kafka import Producer
 
 from tests.kafka.broker import free_ports
 from tests.support.by_hand import ENVIRON, Program, started
+from tests.support.pages import blocks, page
 from tests.support.processes import HOOKLANE
 from tests.support.site import SECRET
 from tests.support.webhook_sink import WebhookSink
@@ -34,6 +35,7 @@ def printed_command(dev: Program) -> str:
 
 def test_without_anything(tmp_path: Path) -> None:
     """No folder, no Kafka: the printed command's event comes to its own receiver."""
+    assert blocks(page("README.md"), "See it", "sh") == ["hooklane dev\n"]
     port, receiver = free_ports(2)
     with started("dev", "--port", str(port), "--receiver-port", str(receiver), cwd=tmp_path) as dev:
         dev.wait_for("ready, for example for:")
