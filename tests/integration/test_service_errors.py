@@ -10,7 +10,7 @@ import pytest
 
 from tests.kafka.broker import Kafka
 from tests.kafka.records import create_topic
-from tests.support.processes import environment, hooklane, hooklane_ok
+from tests.support.processes import ServiceProcess, environment, hooklane, hooklane_ok
 from tests.support.site import Site
 
 FAILED = 1
@@ -146,3 +146,19 @@ def test_a_subscription_of_a_newer_format_keeps_it_from_being_ready(site: Site) 
         service.wait_for(lambda: "future" in service.get("/readyz")[1])
         assert service.get("/readyz")[0] == 503
         assert service.get("/healthz")[0] == 200
+
+
+@pytest.mark.parametrize("command", ["fanout", "retrier"])
+def test_a_name_that_is_used_twice_ends_the_first(site: Site, tmp_path: Path, command: str) -> None:
+    """Kafka lets the newer one go on; the older one says why it ends, and does not stay silent."""
+
+    def service(place: str) -> ServiceProcess:
+        told = site.environment(RETRIER__SPOOL_DIR=str(tmp_path / place))
+        return ServiceProcess(command, told)
+
+    with service("first") as first:
+        first.wait_ready()
+        with service("second") as second:
+            assert first.wait_ended() == FAILED
+            second.wait_ready()
+        assert "fenced" in first.log().splitlines()[-1]

@@ -17,6 +17,7 @@ from typing import Any, Self
 from tests.kafka.broker import Kafka
 
 HOOKLANE = str(Path(sys.executable).with_name("hooklane"))
+_ROOT = Path(__file__).resolve().parents[2]
 _CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLANE_")}
 
 
@@ -64,9 +65,17 @@ def hooklane_ok(environ: Mapping[str, str], *arguments: str, stdin: str = "") ->
 class ServiceProcess:
     """`hooklane fanout` or `hooklane retrier`, between `with` and its end."""
 
-    def __init__(self, command: str, environ: Mapping[str, str], name: str = "one") -> None:
-        self._command = command
-        self._environ = dict(environ) | {"HOOKLANE_KAFKA__INSTANCE_ID": f"{command}-{name}"}
+    def __init__(
+        self,
+        command: str,
+        environ: Mapping[str, str],
+        name: str = "one",
+        program: Sequence[str] = (HOOKLANE,),
+    ) -> None:
+        self._program = program
+        self.command = command
+        self.name = name
+        self._environ = {"HOOKLANE_KAFKA__INSTANCE_ID": f"{command}-{name}", **environ}
         self._log = Path(tempfile.mkstemp(prefix=f"hooklane-{command}-", suffix=".log")[1])
         self._process: subprocess.Popen[bytes] | None = None
         self._read_from = 0
@@ -83,7 +92,7 @@ class ServiceProcess:
     ) -> None:
         self.kill()
         if kind is not None:
-            print(f"--- log of {self._command}:\n{self.log()[-8000:]}", file=sys.stderr)
+            print(f"--- log of {self.command} {self.name}:\n{self.log()[-8000:]}", file=sys.stderr)
         self._log.unlink()
 
     @property
@@ -91,11 +100,16 @@ class ServiceProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         self._read_from = self._log.stat().st_size
         with self._log.open("ab") as out:
             self._process = subprocess.Popen(
-                [HOOKLANE, self._command], env=self._environ, stdout=out, stderr=out
+                [*self._program, self.command], cwd=_ROOT, env=self._environ, stdout=out, stderr=out
             )
 
     def terminate(self, seconds: float = 40.0) -> int:
@@ -167,7 +181,7 @@ class ServiceProcess:
         while not reached():
             assert self._process is not None
             code = self._process.poll()
-            assert code is None, f"{self._command} ended with {code}:\n{self.log()[-4000:]}"
+            assert code is None, f"{self.command} ended with {code}:\n{self.log()[-4000:]}"
             assert time.monotonic() < deadline, (
                 f"not {what} in {seconds} s: {self.get('/readyz')}\n{self.log()[-4000:]}"
             )

@@ -585,10 +585,18 @@ async def test_an_order_is_of_no_use_after_its_assignment(stage: Stage, goes: st
 # Errors.
 
 
-async def test_a_fatal_error_ends_the_consumer(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    "fatal",
+    [
+        KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", fatal=True),
+        # As `poll` hands it over: by its code, and not marked.
+        KafkaError(KafkaError._FATAL, "Fatal error: fenced"),
+    ],
+    ids=["marked", "by its code"],
+)
+async def test_a_fatal_error_ends_the_consumer(stage: Stage, fatal: KafkaError) -> None:
     """An instance id that is used twice: Kafka refuses this consumer for good."""
     await stage.joins(ONE)
-    fatal = KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", fatal=True)
     stage.kafka.then(lambda: [Message(ONE, 0, fatal)])
     await until(lambda: "close" in stage.kafka.said)
     await until(stage.owner.failure)

@@ -252,7 +252,8 @@ class GroupPoll:
         )
 
     def _on_event(self, error: KafkaError, message: Message) -> None:
-        if error.fatal():
+        # What `poll` hands over as a record has the code of a fatal error and not its mark.
+        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001 - its own name
             self._tell(self._owner.failed, f"Kafka refuses this consumer for good: {error}")
             self._stopping.set()
         elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own name
