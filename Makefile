@@ -9,6 +9,8 @@
 #   make bench                   measures it; see bench/README.md
 #   make bench BENCH_ARGS="--only latency"
 #   make explore                 every run of the lane protocol: EXPLORE_ARGS="--keys aaa --failures 3"
+#   make chaos                   everything dies at random for ten minutes: SECONDS=600 SEED=7
+#   make chaos-slow              the fault tests that take long, which make test leaves out
 #   make pins                    writes requirements/ anew, with the newest versions
 #
 # PYTHON chooses the interpreter (3.11 to 3.13).
@@ -18,6 +20,8 @@ PYTEST_ARGS ?=
 WORKERS ?= 2
 BENCH_ARGS ?=
 EXPLORE_ARGS ?=
+SECONDS ?= 600
+SEED ?=
 
 ROOMS := producer fanout retrier delivery schemas runtime ops
 PINS := requirements/build.txt requirements/services.txt requirements/test.txt requirements/check.txt
@@ -25,7 +29,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 CODE = $(ROOMS) tests requirements $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench explore pins wheel python kafka
+.PHONY: demo test check bench explore chaos chaos-slow pins wheel python kafka
 # One environment or wheel at a time: pip runs side by side would only share two cores.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -51,6 +55,14 @@ bench: kafka wheel .venv/bench/.made
 explore: wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
 	.venv/test/bin/python -m tests.model.explore $(EXPLORE_ARGS)
+
+chaos: kafka wheel .venv/test/.made
+	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
+	.venv/test/bin/python -m tests.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+chaos-slow: kafka wheel .venv/test/.made
+	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
+	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest -m slow tests/chaos
 
 pins: python
 	$(PYTHON) requirements/pins.py requirements

@@ -16,6 +16,7 @@ from bench.isolation import measure_isolation
 from bench.latency import measure_latency
 from bench.machine import Cores, choose_cores, on
 from bench.profile import ProfilerError, measure_stages
+from bench.restart import measure_restart
 from bench.sinks import NoCompilerError
 from bench.tables import Report
 from bench.throughput import Runs, measure_throughput
@@ -23,7 +24,7 @@ from tests.kafka.broker import Kafka, SingleBroker
 from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
 
 _PINNED = ("throughput", "profile")
-_BENCHMARKS = ("latency", "isolation", *_PINNED)
+_BENCHMARKS = ("latency", "isolation", "restart", *_PINNED)
 
 
 def main() -> int:
@@ -62,6 +63,8 @@ def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namesp
             report = measure_latency(kafka, told.latency_events)
         case "isolation":
             report = measure_isolation(kafka, told.rounds)
+        case "restart":
+            report = measure_restart(kafka, told.rounds)
         case "throughput":
             report = measure_throughput(kafka, cores, runs)
         case _:

@@ -1,4 +1,4 @@
-"""Two fan-outs, stopped and killed in turn while 20,000 events flow to five subscriptions."""
+"""Two fan-outs, stopped and killed in turn while 12,000 events flow to five subscriptions."""
 
 import random
 import threading
@@ -15,7 +15,7 @@ from tests.support.processes import ServiceProcess
 from tests.support.site import Site, make_site
 from tests.support.webhook_sink import WebhookSink
 
-EVENTS = 20_000
+EVENTS = 12_000
 KEYS = 500
 CHUNK = 500
 SEED = 20_26
@@ -89,7 +89,7 @@ def run(site: Site, sink: WebhookSink, bounce: Callable[[ServiceProcess], None])
         processes = [stack.enter_context(site.fanout(name, **patient)) for name in ("one", "two")]
         for process in processes:
             process.wait_ready()
-        publishing = flow(site, 12.0)
+        publishing = flow(site, 8.0)
         bounces = 0
         while publishing.is_alive():
             time.sleep(chance.uniform(0.2, 1.0))

@@ -1,4 +1,14 @@
-"""Three brokers of which single ones can be killed, frozen and started again."""
+"""Three brokers of which single ones can be killed, frozen and started again.
+
+Each has four doors, so that one cluster serves every test:
+
+    direct      plain text, as the tests' own clients use it
+    proxied     plain text, under the addresses that tests/support/links.py listens on
+    sasl        SCRAM-SHA-256 in plain text; a user may do only what an ACL lets him
+    tls         with a certificate that `show_certificate` exchanges while the brokers run
+
+Who comes by a door without a name is a super user.
+"""
 
 import shutil
 import time
@@ -6,15 +16,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import ElectionType, KafkaException, TopicPartition
 from confluent_kafka.admin._metadata import ClusterMetadata, PartitionMetadata
 
 from tests.kafka.broker import Broker, Kafka, NodeSpec, free_ports
-from tests.kafka.records import admin_of
+from tests.kafka.doors import Doors, doors_settings
+from tests.kafka.records import admin_of, set_broker
+from tests.support.receiver_tls import Authority, Issued
 
 BROKERS = (1, 2, 3)
 _CONTROLLER = 9
 _DEADLINE_S = 60.0
+_ANSWER_S = 5.0
 _SETTINGS = {
     "default.replication.factor": "3",
     "min.insync.replicas": "2",
@@ -23,6 +36,8 @@ _SETTINGS = {
     "transaction.state.log.min.isr": "2",
     "share.coordinator.state.topic.replication.factor": "3",
     "share.coordinator.state.topic.min.isr": "2",
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
     # A killed broker is noticed, and a frozen one leaves the in-sync replicas, within seconds.
     "broker.heartbeat.interval.ms": "500",
     "broker.session.timeout.ms": "3000",
@@ -39,13 +54,24 @@ class KafkaCluster:
 
     def __init__(self, jars: Path, folder: Path) -> None:
         self._folder = folder
-        first, *rest = free_ports(1 + len(BROKERS))
-        quorum = {"controller.quorum.voters": f"{_CONTROLLER}@127.0.0.1:{first}"}
+        first, *rest = free_ports(1 + 5 * len(BROKERS))
+        common = _SETTINGS | {"controller.quorum.voters": f"{_CONTROLLER}@127.0.0.1:{first}"}
+        self._doors = {node: Doors(*rest[at * 5 : at * 5 + 5]) for at, node in enumerate(BROKERS)}
+        self.authority = Authority()
+        folder.mkdir(parents=True, exist_ok=True)
+        certificate = folder / "brokers.pem"
+        certificate.write_bytes(_both(self.authority.issue("127.0.0.1")))
         specs = [
-            NodeSpec(_CONTROLLER, "controller", 0, first, _SETTINGS | quorum),
+            NodeSpec(_CONTROLLER, "controller", 0, first, common),
             *(
-                NodeSpec(node, "broker", port, 0, _SETTINGS | quorum)
-                for node, port in zip(BROKERS, rest, strict=True)
+                NodeSpec(
+                    node,
+                    "broker",
+                    doors.direct,
+                    0,
+                    {**common, **doors_settings(doors, certificate)},
+                )
+                for node, doors in self._doors.items()
             ),
         ]
         with ThreadPoolExecutor(len(specs)) as pool:
@@ -62,6 +88,24 @@ class KafkaCluster:
     @property
     def bootstrap_servers(self) -> str:
         return ",".join(broker.address for broker in self._brokers.values())
+
+    @property
+    def proxied(self) -> Kafka:
+        """The cluster by way of the links: nobody answers there while they are not up."""
+        return self._by(lambda doors: doors.link)
+
+    @property
+    def sasl(self) -> Kafka:
+        return self._by(lambda doors: doors.sasl)
+
+    @property
+    def tls(self) -> Kafka:
+        return self._by(lambda doors: doors.tls)
+
+    @property
+    def links(self) -> dict[int, tuple[int, int]]:
+        """By broker: the port that a link listens on, and the one that it leads to."""
+        return {node: (doors.link, doors.proxied) for node, doors in self._doors.items()}
 
     def address(self, node: int) -> str:
         """One broker's `host:port`."""
@@ -98,6 +142,21 @@ class KafkaCluster:
         """SIGCONT."""
         self._brokers[node].thaw()
 
+    def show_certificate(self, issued: Issued) -> None:
+        """From now on new connections to the TLS doors see this one."""
+        shown = self._folder / f"{issued.certificate.serial_number:x}.pem"
+        shown.write_bytes(_both(issued))
+        for node in BROKERS:
+            set_broker(self.kafka, node, "listener.name.tls.ssl.keystore.location", str(shown))
+
+    def prefer(self) -> None:
+        """Each partition is led by the first of its replicas again, as after a restart."""
+        self._elect(ElectionType.PREFERRED, None)
+
+    def elect_uncleanly(self, topic: str, partition: int) -> None:
+        """Make a replica the leader that need not have everything."""
+        self._elect(ElectionType.UNCLEAN, [TopicPartition(topic, partition)])
+
     def leader(self, topic: str, partition: int) -> int:
         """The partition's leader, or -1 while it has none."""
         return self._partition(topic, partition).leader
@@ -126,9 +185,16 @@ class KafkaCluster:
         )
 
     def group_coordinator(self, group: str) -> int:
-        """The broker that coordinates a consumer group."""
-        described = self._admin.describe_consumer_groups([group])
-        return int(described[group].result(_DEADLINE_S).coordinator.id)
+        """The broker that coordinates a consumer group; waits until there is one."""
+        found: list[int] = []
+
+        def tells() -> bool:
+            described = self._admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)
+            found.append(int(described[group].result(_DEADLINE_S).coordinator.id))
+            return True
+
+        self._wait(f"{group} has no coordinator", tells)
+        return found[-1]
 
     def heal(self) -> None:
         """Undo what a test did to the brokers: all run, and are in sync for every topic."""
@@ -140,6 +206,12 @@ class KafkaCluster:
         for broker in (*self._brokers.values(), self._controller):
             broker.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _by(self, door: Callable[[Doors], int]) -> Kafka:
+        return Kafka(",".join(f"127.0.0.1:{door(doors)}" for doors in self._doors.values()))
+
+    def _elect(self, kind: ElectionType, partitions: list[TopicPartition] | None) -> None:
+        self._admin.elect_leaders(kind, partitions).result(_DEADLINE_S)
 
     def _joined(self) -> set[int]:
         return set(self._metadata().brokers)
@@ -162,6 +234,11 @@ class KafkaCluster:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{complaint} after {_DEADLINE_S:.0f} s")
             time.sleep(0.05)
+
+
+def _both(issued: Issued) -> bytes:
+    """Certificate and key, as a broker has them in one file."""
+    return issued.pem + issued.key_pem
 
 
 def _holds(condition: Callable[[], bool]) -> bool:

@@ -27,9 +27,9 @@ from tests.kafka.broker import Kafka
 _TIMEOUT_S = 30.0
 
 # librdkafka says on stderr what brokers that are killed on purpose make it notice.
-_quiet = logging.getLogger("tests.kafka.client")
-_quiet.addHandler(logging.NullHandler())
-_quiet.propagate = False
+quiet = logging.getLogger("tests.kafka.client")
+quiet.addHandler(logging.NullHandler())
+quiet.propagate = False
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -62,7 +62,7 @@ def admin_of(kafka: Kafka) -> AdminClient:
     """A quiet AdminClient. Keep it in a name until its futures are done: they die with it."""
     return AdminClient(
         {"bootstrap.servers": kafka.bootstrap_servers, "reconnect.backoff.max.ms": 500},
-        logger=_quiet,
+        logger=quiet,
     )
 
 
@@ -87,10 +87,12 @@ def create_topic(
 
 def set_topic(kafka: Kafka, topic: str, name: str, value: str) -> None:
     """Change one setting of a topic that is there."""
-    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin = admin_of(kafka)
-    admin.incremental_alter_configs([resource])[resource].result(_TIMEOUT_S)
+    _set(kafka, ResourceType.TOPIC, topic, name, value)
+
+
+def set_broker(kafka: Kafka, node: int, name: str, value: str) -> None:
+    """Change one setting of a running broker."""
+    _set(kafka, ResourceType.BROKER, str(node), name, value)
 
 
 def produce(kafka: Kafka, topic: str, records: Iterable[Outgoing]) -> list[tuple[int, int]]:
@@ -122,7 +124,7 @@ def _producer(kafka: Kafka) -> Producer:
         # The topic's own limit is what counts.
         "message.max.bytes": 64 * 2**20,
     }
-    return Producer(config, logger=_quiet)
+    return Producer(config, logger=quiet)
 
 
 def read_topic(kafka: Kafka, topic: str) -> list[Stored]:
@@ -139,7 +141,7 @@ def read_topic(kafka: Kafka, topic: str) -> list[Stored]:
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 20,
         },
-        logger=_quiet,
+        logger=quiet,
     )
     try:
         found = consumer.list_topics(topic, _TIMEOUT_S).topics[topic].partitions
@@ -148,6 +150,13 @@ def read_topic(kafka: Kafka, topic: str) -> list[Stored]:
     finally:
         consumer.close()
     return sorted(records, key=lambda record: (record.partition, record.offset))
+
+
+def _set(kafka: Kafka, kind: ResourceType, of: str, name: str, value: str) -> None:
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(kind, of, incremental_configs=[entry])
+    admin = admin_of(kafka)
+    admin.incremental_alter_configs([resource])[resource].result(_TIMEOUT_S)
 
 
 def _led(admin: AdminClient, name: str, partitions: int) -> bool:

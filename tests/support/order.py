@@ -6,10 +6,26 @@ the body, and the sequence and attempt headers that every request carries.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tests.support.webhook_sink import Hit
+
+
+class Arrival(NamedTuple):
+    """One request at a receiver.
+
+    `settles`: the receiver answered it for good, by a 2xx or by a status that asks never to come
+    again; `taken`: by a 2xx. `at`: seconds since the epoch, for who compares it with logs.
+    """
+
+    path: str
+    key: str
+    number: int
+    taken: bool
+    settles: bool
+    at: float = 0.0
 
 
 @dataclass
@@ -32,43 +48,59 @@ def judge(
     """`wanted`: the numbers of the events that each subscription's path must have got.
 
     `accepted` says of each hit whether the receiver answered 2xx; all did if it is not given.
+    """
+    answers = iter(accepted) if accepted is not None else None
+    arrivals = []
+    for hit in hits:
+        taken = answers is None or next(answers)
+        number = int(json.loads(hit.body)["n"])
+        arrivals.append(Arrival(hit.path.removeprefix("/"), hit.key, number, taken, taken))
+    return judge_arrivals(arrivals, wanted)
+
+
+def judge_arrivals(
+    arrivals: Iterable[Arrival],
+    wanted: Mapping[str, set[int]],
+    unordered: Collection[str] = (),
+) -> Verdict:
+    """Whether all that is wanted was taken, and each key's in order.
+
     Within a key numbers only rise, but after a crash the newest ones may come again, in order and
-    one by one: so a number may be at most one above the highest one accepted before it.
+    one by one: so a number may be at most one above the highest one settled before it, whether
+    it is then taken or not. `unordered`: subscriptions that are promised no order.
     """
     verdict = Verdict()
     got: dict[str, set[int]] = defaultdict(set)
-    order: dict[tuple[str, str], list[int]] = defaultdict(list)
-    answers = iter(accepted) if accepted is not None else None
-    for hit in hits:
-        number = int(json.loads(hit.body)["n"])
-        path = hit.path.removeprefix("/")
-        if answers is not None and not next(answers):
-            continue
-        if number in got[path]:
-            verdict.repeats += 1
-        got[path].add(number)
-        order[path, hit.key].append(number)
+    order: dict[tuple[str, str], list[Arrival]] = defaultdict(list)
+    for one in arrivals:
+        order[one.path, one.key].append(one)
+        if one.taken:
+            verdict.repeats += one.number in got[one.path]
+            got[one.path].add(one.number)
     for path, numbers in wanted.items():
         verdict.missing |= {(path, number) for number in numbers - got[path]}
         verdict.unwanted |= {(path, number) for number in got[path] - numbers}
     for (path, key), arrived in order.items():
-        verdict.inversions += _inversions(path, key, arrived)
+        if path not in unordered:
+            verdict.inversions += _inversions(f"{path} {key}", arrived)
     return verdict
 
 
-def _inversions(path: str, key: str, numbers: list[int]) -> Iterable[str]:
-    """A first arrival below an earlier one is an inversion; so is a repeat that skips."""
-    in_order = sorted(set(numbers))
+def _inversions(lane: str, arrived: list[Arrival]) -> Iterable[str]:
+    """An attempt before an earlier number is settled; a repeat that skips; an old last word."""
+    in_order = sorted({one.number for one in arrived})
     place = {number: at for at, number in enumerate(in_order)}
     highest = -1
     before = -1
-    for number in numbers:
-        at = place[number]
+    for one in arrived:
+        at = place[one.number]
         if at > highest + 1:
-            yield f"{path} {key}: {number} came before {in_order[highest + 1]}"
+            yield f"{lane}: {one.number} came before {in_order[highest + 1]} was settled"
+        if not one.settles:
+            continue
         if at <= highest and at > before + 1:
-            yield f"{path} {key}: the repeat of {number} skipped {in_order[before + 1]}"
+            yield f"{lane}: the repeat of {one.number} skipped {in_order[before + 1]}"
         highest = max(highest, at)
         before = at
-    if numbers and before != highest:
-        yield f"{path} {key}: the newest success, {in_order[highest]}, is not the last"
+    if before != highest:
+        yield f"{lane}: the newest that was settled, {in_order[highest]}, is not the last"

@@ -21,6 +21,13 @@ class Received:
         return next((value for found, value in self.headers if found == name), None)
 
 
+def reset(transport: asyncio.WriteTransport) -> None:
+    """End a connection by RST."""
+    raw: socket.socket = transport.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
 class Peer:
     """One connection, from the server's side."""
 
@@ -57,9 +64,7 @@ class Peer:
 
     def reset(self) -> None:
         """End the connection by RST."""
-        raw: socket.socket = self.writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+        reset(self.writer.transport)
 
 
 Script = Callable[[Peer], Awaitable[None]]

@@ -49,11 +49,15 @@ class Issued:
 
     def server(self, folder: Path) -> ssl.SSLContext:
         """A server's context that shows this certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.load(context, folder)
+        return context
+
+    def load(self, context: ssl.SSLContext, folder: Path) -> None:
+        """From now on new connections see this one."""
         name = folder / f"{self.certificate.serial_number:x}.pem"
         name.write_bytes(self.pem + self.key_pem)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(name)
-        return context
 
 
 class Authority:

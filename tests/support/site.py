@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -54,6 +54,15 @@ class Site:
         """Write a document straight into the config topic, as any tool may."""
         document = {"id": name, "url": url, **fields}
         self.configure(name.encode(), json.dumps(document).encode())
+
+    def subscribe_many(self, urls: Mapping[str, str]) -> None:
+        """One document a name, all at once."""
+        documents = {name: {"id": name, "url": url} for name, url in urls.items()}
+        records = [
+            Outgoing(name.encode(), json.dumps(document).encode(), partition=0)
+            for name, document in documents.items()
+        ]
+        produce(self.kafka, self.names.subscriptions, records)
 
     def configure(self, key: bytes, value: bytes | None) -> None:
         produce(self.kafka, self.names.subscriptions, [Outgoing(key, value, partition=0)])

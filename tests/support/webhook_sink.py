@@ -1,14 +1,18 @@
 """A receiver for tests: takes webhooks on a real socket, keeps them, answers as it is told."""
 
 import asyncio
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from types import TracebackType
-from typing import Self
+from typing import Self, assert_never
 
 import httptools
+
+from tests.support.receiver_script import reset
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,18 @@ class Hit:
         return self.headers.get("ce-partitionkey", "")
 
 
+class Ending(Enum):
+    """How an answer ends."""
+
+    WHOLE = "whole"
+    HALF = "half"
+    """The head and a part of the body; then the connection is closed."""
+    RESET = "reset"
+    """No answer: the connection is reset."""
+    NEVER = "never"
+    """No answer, and the connection stays open."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the sink says, and after how many seconds."""
@@ -37,6 +53,7 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     after_s: float = 0.0
+    ending: Ending = Ending.WHOLE
 
 
 OK = Answer()
@@ -44,11 +61,17 @@ OK = Answer()
 
 @dataclass
 class WebhookSink:
-    """Runs in a thread of its own between `with` and its end. `answer` is called for each hit."""
+    """Runs in a thread of its own between `with` and its end. `answer` is called for each hit.
+
+    `tls`: what it shows; an SSLContext may load another certificate meanwhile. With `keeps` off,
+    `answer` alone remembers the hits.
+    """
 
     answer: Callable[[Hit], Answer] = lambda hit: OK
     hits: list[Hit] = field(default_factory=list)
     port: int = 0
+    tls: ssl.SSLContext | None = None
+    keeps: bool = True
 
     def __enter__(self) -> Self:
         started = threading.Event()
@@ -69,7 +92,8 @@ class WebhookSink:
         self._loop.close()
 
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}/{path}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}/{path}"
 
     def of(self, path: str) -> list[Hit]:
         """The hits of one path, in the order in which they came."""
@@ -85,7 +109,9 @@ class WebhookSink:
     def _run(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(
-            self._loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port)
+            self._loop.create_server(
+                lambda: _Connection(self), "127.0.0.1", self.port, ssl=self.tls
+            )
         )
         self.port = server.sockets[0].getsockname()[1]
         started.set()
@@ -123,7 +149,8 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         hit = Hit(self._path, self._headers, self._body, time.monotonic())
         self._path, self._headers, self._body = "", {}, b""
-        self._sink.hits.append(hit)
+        if self._sink.keeps:
+            self._sink.hits.append(hit)
         answer = self._sink.answer(hit)
         if answer.after_s:
             asyncio.get_running_loop().call_later(answer.after_s, self._reply, answer)
@@ -131,6 +158,22 @@ class _Connection(asyncio.Protocol):
             self._reply(answer)
 
     def _reply(self, answer: Answer) -> None:
-        lines = [f"HTTP/1.1 {answer.status} X", f"content-length: {len(answer.body)}"]
-        lines += [f"{name}: {value}" for name, value in answer.headers]
-        self._transport.write("\r\n".join([*lines, "", ""]).encode() + answer.body)
+        match answer.ending:
+            case Ending.NEVER:
+                return
+            case Ending.RESET:
+                reset(self._transport)
+                return
+            case Ending.WHOLE | Ending.HALF:
+                whole = answer.ending is Ending.WHOLE
+                more = 0 if whole else 1000
+                lines = [
+                    f"HTTP/1.1 {answer.status} X",
+                    f"content-length: {len(answer.body) + more}",
+                    *(f"{name}: {value}" for name, value in answer.headers),
+                ]
+                self._transport.write("\r\n".join([*lines, "", ""]).encode() + answer.body)
+                if not whole:
+                    self._transport.close()
+            case never:
+                assert_never(never)

@@ -13,6 +13,7 @@ import pytest
 from hooklane.retrier.spool import Checkpoint, Spool
 from hooklane.retrier.spool_sqlite import open_spool
 from hooklane.retrier.spool_sqlite_lock import SpoolError
+from tests.support import disks
 from tests.support.spool_facts import content, lane, waiting
 
 _BATCH = 50
@@ -93,17 +94,8 @@ def test_a_limit_on_the_file_undoes_the_batch_and_work_goes_on(tmp_path: Path) -
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 4 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("mounting a tmpfs is not permitted here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with disks.small_disk(tmp_path / "disk") as folder:
+        yield folder
 
 
 def test_a_full_disk_undoes_the_batch_and_work_goes_on(small_disk: Path) -> None:

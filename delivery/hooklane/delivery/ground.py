@@ -75,9 +75,16 @@ class Running:
             raise HooklaneError(f"The subscriptions cannot be followed: {cause}.")
 
 
+_MACHINE = SystemClock()
+
+
 @asynccontextmanager
 async def delivering(
-    settings: Settings, service: Service, secrets: KnownSecrets, own_ports: frozenset[int]
+    settings: Settings,
+    service: Service,
+    secrets: KnownSecrets,
+    own_ports: frozenset[int],
+    clock: Clock = _MACHINE,
 ) -> AsyncIterator[Attempts]:
     """What makes the attempts of `service`; its engine is open while this is.
 
@@ -87,14 +94,14 @@ async def delivering(
     resolved = Secrets(settings.secrets, secrets)
     engine = open_engine(settings.delivery, settings.denied_ports | own_ports, resolved)
     try:
-        yield Attempter(engine, resolved, SystemClock(), service)
+        yield Attempter(engine, resolved, clock, service)
     finally:
         await engine.close()
 
 
 @asynccontextmanager
 async def standing_on_kafka(
-    settings: Settings, service: Service, secrets: KnownSecrets
+    settings: Settings, service: Service, secrets: KnownSecrets, clock: Clock = _MACHINE
 ) -> AsyncIterator[Ground]:
     """Health is served, the topics are right, and deliveries can go out while this is open.
 
@@ -107,7 +114,7 @@ async def standing_on_kafka(
     async with (
         serve_health(settings.http, readiness, metrics) as port,
         # A wrong setting is told before Kafka is asked anything.
-        delivering(settings, service, secrets, frozenset({port})) as attempts,
+        delivering(settings, service, secrets, frozenset({port}), clock) as attempts,
     ):
         limits = await asyncio.to_thread(verify_topics, admin, plan_from(settings))
         reader = TopicReader(kafka.internal_consumer(access), settings.topic_names.subscriptions)
@@ -119,7 +126,7 @@ async def standing_on_kafka(
             limits=limits,
             attempts=attempts,
             circuits=Circuits(),
-            clock=SystemClock(),
+            clock=clock,
             metrics=metrics,
             readiness=readiness,
         )
