@@ -105,7 +105,7 @@ async def make_ways(
             EngineName.HTTPX: lambda: HttpxEngine(resolver, trust, Bounds()),
         }
         named = Engines(engines, EngineName.NATIVE)
-        made.append(Ways(named, vault, trust, clock.monotonic, [resolver.close]))
+        made.append(Ways(named, vault, trust, 1 << 20, [resolver.close], clock.monotonic))
         return made[-1]
 
     yield ways

@@ -181,10 +181,6 @@ BAD: dict[str, tuple[Subscription, str]] = {
         subscription(signing={"secrets": ["env:HOOKLANE_SECRET_NONE"]}),
         "env:HOOKLANE_SECRET_NONE is not set",
     ),
-    "template": (
-        subscription(payload={"mode": "template", "template": "x"}),
-        "use binary or structured",
-    ),
     "header": (subscription().model_copy(update={"headers": {"Host": "x"}}), "header Host"),
     "broken document": (
         subscription().model_copy(update={"headers": None}),
@@ -208,10 +204,24 @@ async def test_request_that_cannot_be_made(name: str) -> None:
     assert (record.status, record.address, setup.engine.asked) == (None, None, [])
 
 
+TEMPLATE = {"mode": "template", "template": '{"text": {{ data.text | json }}}'}
+
+
+async def test_template_that_fails_for_an_event() -> None:
+    """It is refused for good, with the reason and what is missing; nothing is sent."""
+    setup = Setup()
+    setup.attempter.start(delivery(subscription(payload=TEMPLATE)), setup.told.append)
+    await asyncio.sleep(0)
+    (attempted,) = setup.told
+    assert (attempted.outcome.kind, attempted.outcome.reason) == ("refused", "template")
+    assert "data.text is undefined" in attempted.record.detail
+    assert setup.engine.asked == []
+
+
 async def test_setup_failure_can_be_cancelled() -> None:
     """Also the word of a request that could not be made is not told after `cancel`."""
     setup = Setup()
-    setup.attempter.start(delivery(BAD["template"][0]), setup.told.append).cancel()
+    setup.attempter.start(delivery(BAD["header"][0]), setup.told.append).cancel()
     await asyncio.sleep(0)
     assert setup.told == []
 

@@ -65,9 +65,13 @@ def test_success_goes_before_give_up_on() -> None:
 
 @pytest.mark.parametrize("kind", FaultKind)
 def test_faults(kind: FaultKind) -> None:
-    """A blocked address and an invalid URL are refused for good; every other fault comes again."""
+    """What would be the same at each attempt is refused for good; every other fault comes again."""
     outcome = judge(Fault(kind, "why"), (), NOW)
-    refused = kind in {FaultKind.BLOCKED_ADDRESS, FaultKind.INVALID_URL}
+    refused = kind in {
+        FaultKind.BLOCKED_ADDRESS,
+        FaultKind.INVALID_URL,
+        FaultKind.TOO_LARGE,
+    }
     assert outcome.kind is (REFUSED if refused else FAILED)
     assert (outcome.reason, outcome.detail, outcome.status) == (kind.value, "why", None)
 

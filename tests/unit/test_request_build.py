@@ -131,12 +131,6 @@ def test_data_by_content_type(content_type: str, data: bytes, member: dict[str, 
     )
 
 
-def test_template_is_refused_clearly() -> None:
-    """A mode that this version cannot send is named, with those that it can."""
-    with pytest.raises(SetupError, match=r"'template'.*binary or structured"):
-        build(event(), FACTS, replace(TO, mode="template"), None)
-
-
 @pytest.mark.parametrize(
     ("key", "text"),
     [

@@ -120,6 +120,10 @@ FAULTS: Mapping[str, tuple[dict[str, Any], str]] = {
     "type kind": ({"match": {"types": [1]}}, "match.types[0]: must be an event type"),
     "match kind": ({"match": []}, "match: must be a mapping"),
     "template missing": ({"payload": {"mode": "template"}}, "payload: must have a template"),
+    "template broken": (
+        {"payload": {"mode": "template", "template": "{{ data.x | nothing }}"}},
+        "payload.template: cannot be read as Liquid: there is no filter nothing",
+    ),
     "template unused": ({"payload": {"template": "x"}}, "payload: must have mode: template"),
     "media type": (
         {"payload": {"mode": "template", "template": "x", "content_type": "a\r\nb: c"}},
@@ -276,19 +280,3 @@ def test_the_json_schema_has_every_field() -> None:
     assert set(schema["properties"]) == set(Subscription.model_fields)
     assert schema["additionalProperties"] is False
     assert {"Exact", "Prefix", "Suffix", "All", "Any", "Not", "Cel"} <= set(schema["$defs"])
-
-
-@pytest.mark.parametrize(
-    ("fields", "path"),
-    [
-        ({"payload": {"mode": "template", "template": "{}"}}, "payload.mode"),
-    ],
-)
-def test_what_this_version_does_not_offer_is_refused(fields: dict[str, object], path: str) -> None:
-    """To take a part of the document and ignore it would send what nobody asked for."""
-    document = {"id": "a", "url": "https://hooks.example.com/", **fields}
-    validate(document, ServicePolicy())
-    offered = frozenset({"payload.mode: template"})
-    with pytest.raises(SubscriptionError, match="not offered by this version") as refused:
-        validate(document, ServicePolicy(not_offered=offered))
-    assert [fault.path for fault in refused.value.faults] == [path]

@@ -2,17 +2,21 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hooklane.delivery.engine.authorities import Authorities
 from hooklane.delivery.exchange import FaultKind, Response
-from hooklane.delivery.way import way_of
+from hooklane.delivery.outcome import judge
+from hooklane.delivery.way import Way, way_of
 from hooklane.delivery.ways import Engines, Ways
+from hooklane.schemas.records import AttemptOutcome
 from hooklane.schemas.subscription_values import EngineName
 from tests.support.engines import HandEngine, Vault, asked, begun, document, way
 
+LARGEST = 2000
 OK = Response(200, (), b"", "192.0.2.1:443")
 
 
@@ -25,12 +29,11 @@ class Desk:
         self.ended: list[str] = []
         makes = {name: lambda name=name: self.open(name) for name in EngineName}
         engines = Engines(makes, usual)
-        self.now = 0.0
         self.ways = Ways(
             engines,
             self.vault,
             Authorities(None),
-            lambda: self.now,
+            LARGEST,
             [lambda: self.ended.append("closed")],
         )
 
@@ -173,3 +176,15 @@ async def test_engine_by_subscription() -> None:
     await desk.ways.close()
     assert [engine.closed for engine in desk.opened.values()] == [1, 1]
     assert desk.ended == ["closed"]
+
+
+@pytest.mark.parametrize("of", [None, way(auth={"bearer": {"token": "file:s"}})])
+async def test_body_that_is_too_large(of: Way | None) -> None:
+    """It is refused for good before anything is sent, and the setting is named."""
+    desk = Desk(s=b"t")
+    begun(desk.ways, replace(asked(of), body=b"x" * LARGEST))
+    fault = await begun(desk.ways, replace(asked(of), body=b"x" * (LARGEST + 1))).fault()
+    assert len(desk.native.asked) == 1
+    assert fault.kind is FaultKind.TOO_LARGE
+    assert "HOOKLANE_DELIVERY__MAX_REQUEST (2000)" in fault.detail
+    assert judge(fault, (), 0.0).kind is AttemptOutcome.REFUSED

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from hooklane.delivery.payload import templated_by
 from hooklane.delivery.request import Destination, custom_lines
 from hooklane.delivery.way import way_of
 from hooklane.schemas.subscription import Subscription
@@ -48,6 +49,7 @@ def _read(document: Subscription) -> Asked:
         timeout_s=document.delivery.timeout.seconds,
         connect_timeout_s=document.delivery.connect_timeout.seconds,
         way=way_of(document),
+        templated=templated_by(document.payload),
     )
     if document.signing is None:
         return Asked(document, destination, None, ())

@@ -1,6 +1,5 @@
 """The delivery side as the settings want it, wired once for both services."""
 
-import time
 from collections.abc import Iterable
 
 from hooklane.delivery.auth.credentials import Secrets
@@ -48,4 +47,4 @@ def open_engine(settings: DeliverySettings, own_ports: Iterable[int], secrets: S
         },
         settings.engine,
     )
-    return Ways(engines, secrets, trust, time.monotonic, (resolver.close, lookup.close))
+    return Ways(engines, secrets, trust, settings.max_request, (resolver.close, lookup.close))

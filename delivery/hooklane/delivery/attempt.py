@@ -7,8 +7,8 @@ from typing import Final, NamedTuple, Protocol
 
 from hooklane.delivery.asked import Asked, Documents
 from hooklane.delivery.exchange import Engine, Fault, Request, Response, Running
-from hooklane.delivery.outcome import Outcome, judge, setup_failed
-from hooklane.delivery.request import AttemptFacts, SetupError, build
+from hooklane.delivery.outcome import Outcome, judge, refused, setup_failed
+from hooklane.delivery.request import AttemptFacts, RefusedError, SetupError, build
 from hooklane.delivery.signing import Signer, SigningError, signer
 from hooklane.delivery.tracing import PassedOn, Span, Tracing
 from hooklane.runtime.clock import Clock
@@ -88,6 +88,8 @@ class Attempter:
             request = self._request(delivery, span, under_way.started_ms)
         except (SecretError, SigningError, SetupError) as error:
             return under_way.fail_soon(setup_failed(str(error)))
+        except RefusedError as error:
+            return under_way.fail_soon(refused(str(error)))
         except Exception as error:  # noqa: BLE001 - named in the record
             # Whatever is wrong with this event or document, the other deliveries go on.
             _log.exception("the request of %s cannot be made", delivery.webhook_id)

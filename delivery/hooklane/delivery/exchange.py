@@ -26,6 +26,7 @@ class FaultKind(StrEnum):
     PROTOCOL = "protocol"
     """What came back is not HTTP/1.1, or over a limit."""
     PROXY = "proxy"
+    TOO_LARGE = "payload-too-large"
     SETUP = "setup"
     """The request could not be made: a secret, a token or a certificate was not to be had."""
 

@@ -17,7 +17,9 @@ RETRY_AFTER_CAP_S: Final = 86_400.0
 """No receiver puts a delivery off by more than a day; it could as well be a wrong clock."""
 
 _SECONDS = re.compile(r"[0-9]{1,15}")
-_NEVER_AGAIN: Final = frozenset({FaultKind.BLOCKED_ADDRESS, FaultKind.INVALID_URL})
+_NEVER_AGAIN: Final = frozenset(
+    {FaultKind.BLOCKED_ADDRESS, FaultKind.INVALID_URL, FaultKind.TOO_LARGE}
+)
 
 
 class StatusReason(StrEnum):
@@ -29,6 +31,8 @@ class StatusReason(StrEnum):
     RETRY_AFTER = "retry-after"
     REDIRECT = "redirect"
     STATUS = "status"
+    TEMPLATE = "template"
+    """There was none: the payload's template failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,11 @@ def judge(result: Response | Fault, give_up_on: Collection[int], now_s: float) -
 def setup_failed(detail: str) -> Outcome:
     """The request could not be made; somebody may mend that before the next attempt."""
     return Outcome(AttemptOutcome.FAILED, FaultKind.SETUP, detail)
+
+
+def refused(detail: str) -> Outcome:
+    """This event can never be sent: its document asks for what it has not."""
+    return Outcome(AttemptOutcome.REFUSED, StatusReason.TEMPLATE, detail)
 
 
 def _judge_fault(fault: Fault) -> Outcome:

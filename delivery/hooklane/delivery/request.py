@@ -7,15 +7,20 @@ from typing import Final, NamedTuple
 from hooklane.delivery import payload as payloads
 from hooklane.delivery.exchange import Request
 from hooklane.delivery.headers import attribute_lines, custom_header_fault, percent_encoded
-from hooklane.delivery.payload import Payload
+from hooklane.delivery.payload import Payload, Templated
 from hooklane.delivery.signing import Message, Signer
 from hooklane.delivery.way import Way
 from hooklane.schemas.event import Event
+from hooklane.schemas.template import TemplateError
 from hooklane.schemas.version import __version__
 
 _USER_AGENT: Final = f"Hooklane/{__version__}"
 _HEADER_CHARACTERS: Final = 32 * 1024
 """Above it most servers answer 431; said before it is tried, with what to do about it."""
+
+
+class RefusedError(Exception):
+    """This event can never be sent as the subscription asks. Its text says why."""
 
 
 class SetupError(Exception):
@@ -32,6 +37,7 @@ class Destination:
     timeout_s: float
     connect_timeout_s: float
     way: Way | None = None
+    templated: Templated | None = None
 
 
 class AttemptFacts(NamedTuple):
@@ -68,9 +74,10 @@ def build(
     """The request, signed over exactly the body that is sent.
 
     Raises:
-        SetupError: a mode that is not there, or headers too large.
+        SetupError: headers too large.
+        RefusedError: the template fails for this event.
     """
-    payload = _payload(event, destination.mode)
+    payload = _payload(event, destination)
     lines = [f"webhook-id: {facts.webhook_id}", f"webhook-timestamp: {facts.timestamp}"]
     if signer is not None:
         signature = signer.headers(Message(facts.webhook_id, facts.timestamp, payload.body))
@@ -96,17 +103,15 @@ def build(
     )
 
 
-def _payload(event: Event, mode: str) -> Payload:
-    match mode:
-        case "binary":
-            return payloads.binary(event)
-        case "structured":
-            return payloads.structured(event)
-        case _:
-            raise SetupError(
-                f"`payload.mode` is {mode!r}, which this version cannot send; "
-                "use binary or structured"
-            )
+def _payload(event: Event, destination: Destination) -> Payload:
+    if destination.templated is not None:
+        try:
+            return payloads.templated(event, destination.templated)
+        except TemplateError as error:
+            raise RefusedError(f"the template fails for this event: {error}") from error
+    if destination.mode == "structured":
+        return payloads.structured(event)
+    return payloads.binary(event)
 
 
 def _add_own(lines: list[str], facts: AttemptFacts) -> None:

@@ -2,6 +2,7 @@
 way, with credentials, certificates and the HTTP client that their documents ask for."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -55,10 +56,12 @@ class Ways:
         engines: Engines,
         secrets: Secrets,
         trust: Trusting,
-        monotonic: Callable[[], float],
-        closing: Sequence[Callable[[], None]],
+        largest: int,
+        closing: Sequence[Callable[[], None]] = (),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`closing`: to be called at the end, after the engines have been closed."""
+        """`largest`: bytes of a body. `closing`: to be called after the engines are closed."""
+        self._largest = largest
         self._engines = engines
         self._closing = closing
         self._plain = engines.usual
@@ -69,6 +72,8 @@ class Ways:
         self._tokens = Tokens(lambda: engines.named(EngineName.HTTPX), secrets, monotonic)
 
     def start(self, request: Request, done: Done) -> Running:
+        if len(request.body) > self._largest:
+            return self._too_large(request, done)
         way = request.way
         if way is None:
             return self._plain.start(request, done)
@@ -83,6 +88,14 @@ class Ways:
         await self._engines.close()
         for close in self._closing:
             close()
+
+    def _too_large(self, request: Request, done: Done) -> Running:
+        detail = (
+            f"the body has {len(request.body)} bytes, more than HOOKLANE_DELIVERY__MAX_REQUEST"
+            f" ({self._largest})"
+        )
+        fault = Fault(FaultKind.TOO_LARGE, detail)
+        return asyncio.get_running_loop().call_soon(done, fault)
 
     def _start(self, request: Request, way: Way, done: Done) -> Running:
         credentials = None if way.auth is None else header_credentials(way.auth, self._secrets)

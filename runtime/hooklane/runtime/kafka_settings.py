@@ -5,9 +5,6 @@ from hooklane.runtime.settings import Settings
 from hooklane.runtime.topic_plan import TopicPlan
 from hooklane.schemas.subscription_values import ServicePolicy
 
-NOT_OFFERED = frozenset({"payload.mode: template"})
-"""What the services of this version cannot carry out."""
-
 
 def access_from(settings: Settings) -> KafkaAccess:
     """How Kafka is reached, and as whom."""
@@ -37,5 +34,4 @@ def policy_from(settings: Settings) -> ServicePolicy:
         tiers=settings.retry.tiers,
         allow_http=settings.delivery.allow_http,
         allow_plaintext_secrets=settings.secrets.allow_plaintext,
-        not_offered=NOT_OFFERED,
     )

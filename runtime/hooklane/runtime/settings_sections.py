@@ -267,6 +267,13 @@ class DeliverySettings(Section):
         description="Whether the proxy looks names up and decides who may be reached. Otherwise "
         "the address guard does, and the proxy is asked for the judged address.",
     )
+    max_request: Size = Field(
+        default=16 * 2**20,
+        ge=1024,
+        description="How large the body of a request may be; an event that makes a larger one goes "
+        "to the dead letters.",
+        json_schema_extra={"kind_text": "size", "default_text": "`16MiB`"},
+    )
     max_response: Size = Field(
         default=64 * 1024,
         ge=1024,

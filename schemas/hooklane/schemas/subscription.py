@@ -26,7 +26,6 @@ from hooklane.schemas.subscription_parts import (
     Ordering,
     Part,
     Payload,
-    PayloadMode,
     Retry,
     Signing,
     State,
@@ -115,9 +114,7 @@ def validate(document: object, policy: ServicePolicy) -> Subscription:
     """
     check_size(document)
     _check_format(document)
-    found = _read(document, policy)
-    _check_offered(found, policy)
-    return found
+    return _read(document, policy)
 
 
 def _read(document: object, policy: ServicePolicy) -> Subscription:
@@ -142,20 +139,6 @@ def _check_format(document: object) -> None:
     if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
         said = f"{found} is newer than this version knows ({FORMAT}): upgrade Hooklane"
         raise UnknownFormatError((Fault("format", said),))
-
-
-def _check_offered(found: Subscription, policy: ServicePolicy) -> None:
-    asked = {
-        "payload.mode: template": found.payload.mode is PayloadMode.TEMPLATE,
-        "delivery.rate_limit": found.delivery.rate_limit is not None,
-    }
-    faults = tuple(
-        Fault(path.partition(":")[0], f"{path} is not offered by this version: take it out")
-        for path, wanted in asked.items()
-        if wanted and path in policy.not_offered
-    )
-    if faults:
-        raise SubscriptionError(faults)
 
 
 @cache

@@ -18,10 +18,11 @@ from hooklane.schemas.filters import Filter, check_filters
 from hooklane.schemas.subscription_faults import quoted
 from hooklane.schemas.subscription_url import HeaderName, HeaderValue, Url
 from hooklane.schemas.subscription_values import EngineName, Rate, Secret, Tier, Timeout
+from hooklane.schemas.template import TemplateError, read_template
 from hooklane.schemas.topics import Delay
 
 MOST_GLOBS = 1000
-LONGEST_TEMPLATE = 65536
+LONGEST_TEMPLATE = 16 * 1024
 
 _TOPIC_GLOB = re.compile(r"[A-Za-z0-9._*?-]{1,249}")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[!-~]+)*")
@@ -93,11 +94,20 @@ def _text_of(value: object, longest: int) -> str:
     return value
 
 
+def _template(value: object) -> str:
+    text = _text_of(value, LONGEST_TEMPLATE)
+    try:
+        read_template(text)
+    except TemplateError as error:
+        raise ValueError(f"cannot be read as Liquid: {error}") from None
+    return text
+
+
 _STRING = WithJsonSchema({"type": "string"})
 TopicGlob = Annotated[str, PlainValidator(_topic_glob), _STRING]
 TypeGlob = Annotated[str, PlainValidator(_type_glob), _STRING]
 ShortText = Annotated[str, PlainValidator(lambda value: _text_of(value, 1024)), _STRING]
-Template = Annotated[str, PlainValidator(lambda value: _text_of(value, LONGEST_TEMPLATE)), _STRING]
+Template = Annotated[str, PlainValidator(_template), _STRING]
 
 
 class Match(Part):

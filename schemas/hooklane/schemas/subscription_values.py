@@ -43,16 +43,11 @@ DEFAULT_TIERS = tuple(map(Delay.parse, ("5s", "30s", "5m", "30m", "2h", "5h", "1
 
 @dataclass(frozen=True, slots=True)
 class ServicePolicy:
-    """What this installation allows a subscription. The defaults are the settings' defaults.
-
-    `not_offered`: parts of the document that the services of this version cannot carry out. To
-    take them and ignore them would send requests that nobody asked for.
-    """
+    """What this installation allows a subscription. The defaults are the settings' defaults."""
 
     tiers: tuple[Delay, ...] = DEFAULT_TIERS
     allow_http: bool = False
     allow_plaintext_secrets: bool = False
-    not_offered: frozenset[str] = frozenset()
 
 
 def policy_of(info: ValidationInfo) -> ServicePolicy:
