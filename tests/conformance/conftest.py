@@ -16,6 +16,8 @@ from hooklane.delivery.engine.proxy import Proxy
 from hooklane.delivery.engine.tls import Trust
 from hooklane.delivery.exchange import Engine, Request
 from hooklane.delivery.guard import Guard, Policy
+from hooklane.delivery.handshakes import Handshakes
+from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.resolve import Lookup, Resolver
 from hooklane.delivery.ways import Engines, Ways
 from hooklane.schemas.subscription_values import EngineName
@@ -97,7 +99,8 @@ async def make_ways(
     made: list[Ways] = []
     trust = TrustIn(authority)
 
-    def ways(vault: Vault, lookup: Lookup = nowhere) -> Ways:
+    def ways(vault: Vault, lookup: Lookup = nowhere, limits: RateLimits | None = None) -> Ways:
+        handshakes = Handshakes("us.example", limits or RateLimits(), clock.monotonic)
         resolver = Resolver(Guard(LOOPBACK), lookup)
         engine = make(lookup=lookup).engine
         engines: dict[EngineName, Callable[[], Engine]] = {
@@ -105,7 +108,9 @@ async def make_ways(
             EngineName.HTTPX: lambda: HttpxEngine(resolver, trust, Bounds()),
         }
         named = Engines(engines, EngineName.NATIVE)
-        made.append(Ways(named, vault, trust, 1 << 20, [resolver.close], clock.monotonic))
+        made.append(
+            Ways(named, vault, trust, handshakes, 1 << 20, [resolver.close], clock.monotonic)
+        )
         return made[-1]
 
     yield ways

@@ -15,6 +15,7 @@ from hooklane.delivery.engine.native import NativeEngine
 from hooklane.delivery.engine.tls import verifying_context
 from hooklane.delivery.exchange import Fault, FaultKind, Response
 from hooklane.delivery.guard import Guard, Policy
+from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.resolve import Resolver
 from hooklane.runtime.clock import SystemClock
 from hooklane.runtime.errors import SecretError, SettingsError
@@ -296,7 +297,7 @@ async def test_denied_networks_are_the_settings() -> None:
             "deny_networks": ["127.0.0.1/32"],
         }
     )
-    engine = open_engine(settings, [], FakeSecrets())
+    engine = open_engine(settings, [], FakeSecrets(), RateLimits())
     attempter = Attempter(engine, FakeSecrets(), SystemClock(), "fanout")
     refused = await attempt(attempter, delivery(subscription(url="http://127.0.0.1:8123/")))
     await engine.close()
@@ -310,7 +311,8 @@ async def test_assembled_from_settings() -> None:
         {"allow_http": True, "allow_networks": ["127.0.0.0/8", "::1/128"]}
     )
     async with receiver() as to, receiver() as own:
-        engine = open_engine(settings, [int(own.url("").rpartition(":")[2])], FakeSecrets())
+        closed = int(own.url("").rpartition(":")[2])
+        engine = open_engine(settings, [closed], FakeSecrets(), RateLimits())
         attempter = Attempter(engine, FakeSecrets(), SystemClock(), "fanout")
         reached = await attempt(attempter, delivery(subscription(url=to.url(host="localhost"))))
         refused = await attempt(attempter, delivery(subscription(url=own.url(host="localhost"))))
@@ -325,7 +327,7 @@ def test_proxy_that_cannot_be_used_stops_the_start(url: str) -> None:
     """A proxy that somebody relies on is not walked around; the setting is named."""
     settings = DeliverySettings.model_validate({"proxy": url})
     with pytest.raises(SettingsError, match="HOOKLANE_DELIVERY__PROXY"):
-        open_engine(settings, [], FakeSecrets())
+        open_engine(settings, [], FakeSecrets(), RateLimits())
 
 
 async def test_blocked_over_the_wire(real: Callable[[], tuple[Attempter, NativeEngine]]) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from hooklane.delivery.engine.authorities import Authorities
 from hooklane.delivery.exchange import FaultKind, Response
+from hooklane.delivery.handshakes import Handshakes
+from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.outcome import judge
 from hooklane.delivery.way import Way, way_of
 from hooklane.delivery.ways import Engines, Ways
@@ -33,6 +35,7 @@ class Desk:
             engines,
             self.vault,
             Authorities(None),
+            Handshakes("us.example", RateLimits(), lambda: 0.0),
             LARGEST,
             [lambda: self.ended.append("closed")],
         )

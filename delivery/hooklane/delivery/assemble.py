@@ -1,5 +1,6 @@
 """The delivery side as the settings want it, wired once for both services."""
 
+import time
 from collections.abc import Iterable
 
 from hooklane.delivery.auth.credentials import Secrets
@@ -10,6 +11,8 @@ from hooklane.delivery.engine.native import NativeEngine
 from hooklane.delivery.engine.proxy import read_proxy
 from hooklane.delivery.exchange import Engine
 from hooklane.delivery.guard import NOT_FOR_WEBHOOKS, Guard, Policy
+from hooklane.delivery.handshakes import Handshakes
+from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.lookup import SystemLookup
 from hooklane.delivery.resolve import Resolver
 from hooklane.delivery.ways import Engines, Ways
@@ -27,8 +30,12 @@ def policy(settings: DeliverySettings, own_ports: Iterable[int]) -> Policy:
     )
 
 
-def open_engine(settings: DeliverySettings, own_ports: Iterable[int], secrets: Secrets) -> Engine:
+def open_engine(
+    settings: DeliverySettings, own_ports: Iterable[int], secrets: Secrets, limits: RateLimits
+) -> Engine:
     """The engine that both services deliver with; its `close` ends all that it opened.
+
+    `limits` are told what receivers allow.
 
     Raises:
         SettingsError: a setting that this version cannot follow.
@@ -47,4 +54,6 @@ def open_engine(settings: DeliverySettings, own_ports: Iterable[int], secrets: S
         },
         settings.engine,
     )
-    return Ways(engines, secrets, trust, settings.max_request, (resolver.close, lookup.close))
+    handshakes = Handshakes(settings.origin, limits, time.monotonic)
+    closing = (resolver.close, lookup.close)
+    return Ways(engines, secrets, trust, handshakes, settings.max_request, closing)

@@ -11,6 +11,8 @@ from hooklane.delivery.target import InvalidUrl, Origin, read_target
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import AttemptOutcome
 
+_NOT_ITS_FAULT = frozenset({FaultKind.SETUP, FaultKind.HANDSHAKE})
+
 
 class Permit(Enum):
     FREE = "free"
@@ -136,12 +138,12 @@ class Circuits:
 
 
 def _is_ours(outcome: Outcome) -> bool:
-    """Whether we refused to send it, or could not make the request.
+    """Whether we refused to send it, or could not make the request, or were not let.
 
     Many subscriptions may share an origin: one without its secret must not close the others' way.
     """
     refused = outcome.kind is AttemptOutcome.REFUSED
-    return outcome.status is None and (refused or outcome.reason == FaultKind.SETUP)
+    return outcome.status is None and (refused or outcome.reason in _NOT_ITS_FAULT)
 
 
 def _is_well(outcome: Outcome) -> bool:

@@ -26,6 +26,8 @@ class FaultKind(StrEnum):
     PROTOCOL = "protocol"
     """What came back is not HTTP/1.1, or over a limit."""
     PROXY = "proxy"
+    HANDSHAKE = "handshake"
+    """The receiver was asked whether it wants deliveries, and did not say yes."""
     TOO_LARGE = "payload-too-large"
     SETUP = "setup"
     """The request could not be made: a secret, a token or a certificate was not to be had."""

@@ -15,6 +15,7 @@ from hooklane.delivery.assemble import open_engine
 from hooklane.delivery.attempt import Attempted, Attempter, Delivery
 from hooklane.delivery.circuit import Circuits
 from hooklane.delivery.exchange import Running as Exchanging
+from hooklane.delivery.limits import RateLimits
 from hooklane.runtime import kafka
 from hooklane.runtime.clock import Clock, SystemClock
 from hooklane.runtime.errors import HooklaneError
@@ -48,6 +49,7 @@ class Ground:
     limits: Verified
     attempts: Attempts
     circuits: Circuits
+    rates: RateLimits
     clock: Clock
     metrics: Metrics
     readiness: Readiness
@@ -84,15 +86,18 @@ async def delivering(
     service: Service,
     secrets: KnownSecrets,
     own_ports: frozenset[int],
+    rates: RateLimits,
     clock: Clock = _MACHINE,
 ) -> AsyncIterator[Attempts]:
     """What makes the attempts of `service`; its engine is open while this is.
+
+    `rates` are told what receivers allow.
 
     Raises:
         SettingsError: a setting that this version cannot follow.
     """
     resolved = Secrets(settings.secrets, secrets)
-    engine = open_engine(settings.delivery, settings.denied_ports | own_ports, resolved)
+    engine = open_engine(settings.delivery, settings.denied_ports | own_ports, resolved, rates)
     try:
         yield Attempter(engine, resolved, clock, service)
     finally:
@@ -111,10 +116,11 @@ async def standing_on_kafka(
     access = access_from(settings)
     admin = KafkaAdmin(access, ASKED_S)
     metrics, readiness = Metrics(service), Readiness()
+    rates = RateLimits(settings.delivery.rate_share)
     async with (
         serve_health(settings.http, readiness, metrics) as port,
         # A wrong setting is told before Kafka is asked anything.
-        delivering(settings, service, secrets, frozenset({port}), clock) as attempts,
+        delivering(settings, service, secrets, frozenset({port}), rates, clock) as attempts,
     ):
         limits = await asyncio.to_thread(verify_topics, admin, plan_from(settings))
         reader = TopicReader(kafka.internal_consumer(access), settings.topic_names.subscriptions)
@@ -126,6 +132,7 @@ async def standing_on_kafka(
             limits=limits,
             attempts=attempts,
             circuits=Circuits(),
+            rates=rates,
             clock=clock,
             metrics=metrics,
             readiness=readiness,

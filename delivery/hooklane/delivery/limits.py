@@ -47,6 +47,21 @@ class RateLimits:
     def __init__(self, share: float = 1.0) -> None:
         self._share = share
         self._paces: dict[str, Pace] = {}
+        self._granted: dict[str, RateLimit] = {}
+
+    def grant(self, subscription: str, limit: RateLimit | None) -> None:
+        """What a receiver itself allows, from now on; None: whatever the document says."""
+        if limit is None:
+            self._granted.pop(subscription, None)
+        else:
+            self._granted[subscription] = limit
+
+    def limit(self, subscription: str, own: RateLimit | None) -> RateLimit | None:
+        """The stricter of the document's `own` and what its receiver has granted."""
+        granted = self._granted.get(subscription)
+        if granted is None or own is None:
+            return granted or own
+        return min(own, granted, key=lambda one: one.count / one.per_s)
 
     def wait_s(self, subscription: str, limit: RateLimit, now: float, ahead: int = 0) -> float:
         """Seconds until an attempt of it may start after `ahead` others. `limit`: its document's,

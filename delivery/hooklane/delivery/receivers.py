@@ -23,7 +23,7 @@ class Receivers:
 
     def wait_s(self, document: Subscription, ahead: int = 0) -> float:
         """Seconds until its rate limit lets an attempt start after `ahead` others; 0: now."""
-        limit = document.delivery.rate_limit
+        limit = self._limits.limit(document.id, document.delivery.rate_limit)
         if limit is None:
             return 0.0
         return self._limits.wait_s(document.id, limit, self._monotonic(), ahead)
@@ -38,6 +38,6 @@ class Receivers:
 
     def starts(self, document: Subscription) -> None:
         """An attempt of it counts for its rate limit."""
-        limit = document.delivery.rate_limit
+        limit = self._limits.limit(document.id, document.delivery.rate_limit)
         if limit is not None:
             self._limits.start(document.id, limit, self._monotonic())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hooklane.delivery.target import Origin
 from hooklane.schemas.subscription import Subscription
 from hooklane.schemas.subscription_parts import Auth
-from hooklane.schemas.subscription_values import EngineName
+from hooklane.schemas.subscription_values import EngineName, RateLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,14 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Handshake:
+    """A receiver is asked before its first delivery. `rate`: the document's, if it has one."""
+
+    subscription: str
+    rate: RateLimit | None
+
+
+@dataclass(frozen=True, slots=True)
 class Way:
     """What a document asks of how its requests are sent; engines look at the last two.
 
@@ -31,6 +39,7 @@ class Way:
     auth: Auth | None = None
     ca: str | None = None
     engine: EngineName | None = None
+    handshake: Handshake | None = None
     first_byte_s: float | None = None
     identity: Identity | None = None
 
@@ -51,6 +60,7 @@ def way_of(document: Subscription) -> Way | None:
         auth=document.auth,
         ca=None if ca is None else ca.written(),
         engine=limits.engine,
+        handshake=Handshake(document.id, limits.rate_limit) if limits.handshake else None,
         first_byte_s=None if first_byte is None else first_byte.seconds,
     )
     return None if way == Way() else way

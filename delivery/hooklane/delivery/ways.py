@@ -4,7 +4,7 @@ way, with credentials, certificates and the HTTP client that their documents ask
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hooklane.delivery.auth.credentials import (
     Credentials,
@@ -16,9 +16,10 @@ from hooklane.delivery.auth.identities import Identities, Trusting
 from hooklane.delivery.auth.oauth2 import Tokens
 from hooklane.delivery.engine.faults import timed_out
 from hooklane.delivery.exchange import Done, Engine, Fault, FaultKind, Request, Response, Running
+from hooklane.delivery.handshakes import Handshakes
 from hooklane.delivery.request import SetupError
 from hooklane.delivery.tasks import Tasks, exchanged
-from hooklane.delivery.way import Way
+from hooklane.delivery.way import Handshake, Way
 from hooklane.runtime.errors import SecretError
 from hooklane.schemas.subscription_parts import OAuth2Auth
 from hooklane.schemas.subscription_values import EngineName
@@ -56,6 +57,7 @@ class Ways:
         engines: Engines,
         secrets: Secrets,
         trust: Trusting,
+        handshakes: Handshakes,
         largest: int,
         closing: Sequence[Callable[[], None]] = (),
         monotonic: Callable[[], float] = time.monotonic,
@@ -67,6 +69,7 @@ class Ways:
         self._plain = engines.usual
         self._secrets = secrets
         self._identities = Identities(secrets, trust)
+        self._handshakes = handshakes
         self._tasks = Tasks()
         # Tokens are few, and what their servers expect is what httpx does.
         self._tokens = Tokens(lambda: engines.named(EngineName.HTTPX), secrets, monotonic)
@@ -84,6 +87,7 @@ class Ways:
 
     async def close(self) -> None:
         await self._tasks.close()
+        await self._handshakes.close()
         await self._tokens.close()
         await self._engines.close()
         for close in self._closing:
@@ -100,49 +104,92 @@ class Ways:
     def _start(self, request: Request, way: Way, done: Done) -> Running:
         credentials = None if way.auth is None else header_credentials(way.auth, self._secrets)
         if credentials is not None:
-            request, done = carrying(request, credentials), hiding(done, credentials)
+            done = hiding(done, credentials)
         identity = self._identities.of(way)
         if identity is not None:
             request = replace(request, way=replace(way, identity=identity))
         engine = self._engines.named(way.engine)
-        if way.auth is not None and way.auth.oauth2 is not None:
-            return self._tasks.start(self._with_token(request, way.auth.oauth2, engine), done)
-        return engine.start(request, done)
+        oauth2 = None if way.auth is None else way.auth.oauth2
+        sender = _Sender(engine, credentials, oauth2, self._tokens)
+        if sender.is_simple and way.handshake is None:
+            return engine.start(sender.carrying(request), done)
+        return self._tasks.start(self._at_length(request, way.handshake, sender), done)
 
-    async def _with_token(
-        self, request: Request, auth: OAuth2Auth, engine: Engine
+    async def _at_length(
+        self, request: Request, handshake: Handshake | None, sender: "_Sender"
     ) -> Response | Fault:
-        """The exchange with an access token, and once more with another one after a 401."""
+        """The exchange after everything that has to come before it, within its total time."""
         deadline = asyncio.get_running_loop().time() + request.timeout_s
         try:
-            async with asyncio.timeout_at(deadline):
-                token = await self._tokens.token(auth)
-            if isinstance(token, Fault):
-                return token
-            result = await _sent_with(token, request, engine, deadline)
-            if not isinstance(result, Response) or result.status != 401:
-                return result
-            async with asyncio.timeout_at(deadline):
-                another = await self._tokens.renewed(auth, token)
-            if another is None:
-                return result
-            return await _sent_with(another, request, engine, deadline)
+            if handshake is not None:
+                async with asyncio.timeout_at(deadline):
+                    fault = await self._handshakes.fault(
+                        request, handshake, lambda asked: sender.send(asked, deadline)
+                    )
+                if fault is not None:
+                    return fault
+            return await sender.send(request, deadline)
         except TimeoutError:
-            return Fault(FaultKind.SETUP, f"no access token within {request.timeout_s:g} s")
+            detail = f"no answer to the handshake within {request.timeout_s:g} s"
+            return Fault(FaultKind.HANDSHAKE, detail)
         except (SecretError, SetupError) as error:
             return Fault(FaultKind.SETUP, str(error))
 
 
-async def _sent_with(
-    token: bytes, request: Request, engine: Engine, deadline: float
-) -> Response | Fault:
-    """`deadline`: loop time at which the total time is up; the engine says what it was spent on."""
-    credentials = bearer(token, "auth.oauth2")
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """Sends requests of one attempt with its credentials."""
+
+    engine: Engine
+    credentials: Credentials | None
+    oauth2: OAuth2Auth | None
+    tokens: Tokens
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether one exchange is all that there is to it."""
+        return self.oauth2 is None
+
+    def carrying(self, request: Request) -> Request:
+        return request if self.credentials is None else carrying(request, self.credentials)
+
+    async def send(self, request: Request, deadline: float) -> Response | Fault:
+        """`deadline`: loop time at which the total time is up."""
+        if self.oauth2 is None:
+            return await _in_time(self.engine, self.carrying(request), deadline)
+        return await self._with_token(request, self.oauth2, deadline)
+
+    async def _with_token(
+        self, request: Request, auth: OAuth2Auth, deadline: float
+    ) -> Response | Fault:
+        """With an access token, and once more with another one after a 401."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                token = await self.tokens.token(auth)
+            if isinstance(token, Fault):
+                return token
+            result = await self._sent_with(token, request, deadline)
+            if not isinstance(result, Response) or result.status != 401:
+                return result
+            async with asyncio.timeout_at(deadline):
+                another = await self.tokens.renewed(auth, token)
+            return result if another is None else await self._sent_with(another, request, deadline)
+        except TimeoutError:
+            return Fault(FaultKind.SETUP, f"no access token within {request.timeout_s:g} s")
+
+    async def _sent_with(self, token: bytes, request: Request, deadline: float) -> Response | Fault:
+        credentials = bearer(token, "auth.oauth2")
+        result = await _in_time(self.engine, carrying(request, credentials), deadline)
+        return hidden(result, credentials)
+
+
+async def _in_time(engine: Engine, request: Request, deadline: float) -> Response | Fault:
+    """The exchange in what is left of its total time; the engine says what it was spent on."""
     left_s = max(deadline - asyncio.get_running_loop().time(), 0.0)
-    result = await exchanged(engine, replace(carrying(request, credentials), timeout_s=left_s))
+    result = await exchanged(engine, replace(request, timeout_s=left_s))
     if isinstance(result, Fault) and result.kind is FaultKind.TIMEOUT:
         return timed_out(request.timeout_s, result.address)
-    return hidden(result, credentials)
+    return result
 
 
 def fail_soon(detail: str, done: Done) -> Running:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from hooklane.delivery.ground import Ground, Running, standing_on_kafka
-from hooklane.delivery.limits import RateLimits
 from hooklane.fanout.commit import Pace, Write
 from hooklane.fanout.kafka_side import KafkaSide
 from hooklane.fanout.match import Matcher
@@ -67,7 +66,7 @@ async def fanout_running(
         metrics=metrics,
         readiness=readiness,
         circuits=ground.circuits,
-        limits=RateLimits(settings.delivery.rate_share),
+        limits=ground.rates,
     )
     async with AsyncExitStack() as stack:
         subscribed = Subscribed(Matcher())

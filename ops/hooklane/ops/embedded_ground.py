@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from hooklane.delivery.circuit import Circuits, CircuitTerms
 from hooklane.delivery.ground import Ground, delivering
+from hooklane.delivery.limits import RateLimits
 from hooklane.ops.embedded_broker import LARGEST_RECORD, EmbeddedAdmin, EmbeddedReader
 from hooklane.runtime.clock import SystemClock
 from hooklane.runtime.health import Readiness
@@ -28,7 +29,8 @@ async def standing_on_embedded(
         SettingsError: a setting that this version cannot follow.
     """
     access = access_from(settings)
-    async with delivering(settings, service, secrets, frozenset()) as attempts:
+    rates = RateLimits(settings.delivery.rate_share)
+    async with delivering(settings, service, secrets, frozenset(), rates) as attempts:
         yield Ground(
             settings=settings,
             access=access,
@@ -37,6 +39,7 @@ async def standing_on_embedded(
             limits=Verified(LARGEST_RECORD, LARGEST_RECORD),
             attempts=attempts,
             circuits=Circuits(CIRCUITS),
+            rates=rates,
             clock=SystemClock(),
             metrics=Metrics(service),
             readiness=Readiness(),

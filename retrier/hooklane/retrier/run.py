@@ -5,9 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
-from hooklane.delivery.circuit import Circuits
 from hooklane.delivery.ground import Ground, Running, standing_on_kafka
-from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.receivers import Receivers
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.gate import TaskGate
@@ -85,7 +83,8 @@ async def retrier_running(ground: Ground) -> AsyncIterator[Running]:
         stack.push_async_callback(writer.stop)
         await writer.open()
         circuits = ground.circuits
-        backlog = _backlog(settings, spool, known, circuits, around)
+        receivers = Receivers(circuits, ground.rates, around.clock.monotonic)
+        backlog = _backlog(settings, spool, known, receivers)
         layout = Layout(names, partitions, ground.limits.dead_letters_max_bytes)
         workshop = Workshop(backlog, spool, ground.attempts, writer, layout, circuits, around)
         questions = KafkaBacklog(access, ground.admin, group, names, partitions)
@@ -118,15 +117,9 @@ def _surroundings(ground: Ground) -> Surroundings:
 
 
 def _backlog(
-    settings: Settings,
-    spool: Spool,
-    known: KnownSubscriptions,
-    circuits: Circuits,
-    around: Surroundings,
+    settings: Settings, spool: Spool, known: KnownSubscriptions, receivers: Receivers
 ) -> Backlog:
     most = settings.retrier.max_in_flight
-    limits = RateLimits(settings.delivery.rate_share)
-    receivers = Receivers(circuits, limits, around.clock.monotonic)
     gate = TaskGate(known, receivers, max(1, round(most * _LARGEST_SHARE)))
     return Backlog(spool, gate, Resolver(policy_from(settings)), most)
 

@@ -5,6 +5,7 @@
 
 import base64
 import binascii
+import re
 import socket
 from enum import StrEnum
 from itertools import pairwise
@@ -27,6 +28,9 @@ from hooklane.schemas.subscription_values import EngineName
 from hooklane.schemas.topics import Delay
 
 _URL: Final[JsonDict] = {"kind_text": "URL"}
+
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DNS_NAME: Final = re.compile(rf"{_LABEL}(?:[.]{_LABEL})*")
 
 _SECRET_WORDS: Final = (
     "password",
@@ -57,6 +61,12 @@ def _servers(value: str) -> str:
         host, _, port = server.strip().rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise ValueError(f"{server.strip()!r} is not host:port")
+    return value
+
+
+def _dns_name(value: str) -> str:
+    if not _DNS_NAME.fullmatch(value) or len(value) > 253:
+        raise ValueError(f"{value!r} is not a DNS name such as events.example.com")
     return value
 
 
@@ -247,6 +257,11 @@ class DeliverySettings(Section):
     engine: EngineName = Field(
         default=EngineName.NATIVE,
         description="HTTP client of subscriptions that name none: `native`, or the slower `httpx`.",
+    )
+    origin: Annotated[str, AfterValidator(_dns_name)] | None = Field(
+        default=None,
+        description="DNS name that this installation goes by where subscriptions ask for a "
+        "`delivery.handshake`.",
     )
     rate_share: float = Field(
         default=1.0,

@@ -213,7 +213,8 @@ class Auth(Part):
 
 class DeliveryLimits(Part):
     """How requests are made. `timeout` is the whole exchange's, the connect included; `ca` are
-    the authorities (PEM) that the receiver's certificate is checked against instead of ours."""
+    the authorities (PEM) that the receiver's certificate is checked against instead of ours.
+    `handshake`: the receiver is asked first, as CloudEvents' HTTP webhooks have it."""
 
     timeout: Timeout = Delay.parse("15s")
     connect_timeout: Timeout = Delay.parse("5s")
@@ -222,6 +223,7 @@ class DeliveryLimits(Part):
     rate_limit: Rate | None = None
     engine: EngineName | None = None
     ca: Secret | None = None
+    handshake: bool = False
 
 
 class Retry(Part):
