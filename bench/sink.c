@@ -1,8 +1,9 @@
 /* The receiver of the throughput benchmark: takes webhooks, counts and checks them, answers 200.
  *
- *     sink COUNTS_FILE DELAY_MS
+ *     sink COUNTS_FILE DELAY_MS [PORT]
  *
- * It prints the port that it listens on and then serves until it is killed. COUNTS_FILE is mapped
+ * It prints the port that it listens on (any, or the one told: a receiver that was away and comes
+ * back under its address) and then serves until it is killed. COUNTS_FILE is mapped
  * and holds `struct counts`, which the benchmark reads while the sink runs. One thread, one epoll:
  * a delivery costs it some microseconds, so that what is measured is the sender.
  *
@@ -187,11 +188,13 @@ static int answer_due(void) {
     return -1;
 }
 
-static int listen_somewhere(void) {
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+static int listen_on(uint16_t port) {
+    int yes = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (listener < 0 || bind(listener, (struct sockaddr *)&address, length) < 0 ||
         listen(listener, 1024) < 0 ||
         getsockname(listener, (struct sockaddr *)&address, &length) < 0)
@@ -209,8 +212,8 @@ static void map_counts(const char *path) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) {
-        fprintf(stderr, "usage: sink COUNTS_FILE DELAY_MS\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: sink COUNTS_FILE DELAY_MS [PORT]\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -220,7 +223,7 @@ int main(int argc, char **argv) {
     memset(last_sequence, 0xff, sizeof last_sequence);
     struct rlimit files = {MOST_FDS, MOST_FDS};
     setrlimit(RLIMIT_NOFILE, &files);
-    int listener = listen_somewhere();
+    int listener = listen_on(argc == 4 ? atoi(argv[3]) : 0);
     epoll = epoll_create1(0);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
     if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0) die("epoll");

@@ -56,19 +56,22 @@ def build_sink(folder: Path) -> Path:
 
 
 class CountingSink:
-    """sink.c between `with` and its end."""
+    """sink.c between `with` and its end; entered again it is another one at the same address."""
 
     def __init__(self, program: Path, delay_ms: int) -> None:
+        self._program = program
+        self._delay_ms = delay_ms
+        self._port = 0
+
+    def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="hooklane-bench-sink-"))
         self._file = self._folder / "counts"
         self._file.write_bytes(bytes(_COUNTS.size))
-        self._command = [str(program), str(self._file), str(delay_ms)]
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        command = [str(self._program), str(self._file), str(self._delay_ms), str(self._port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        port = int(self._process.stdout.readline())
-        self.url = f"http://127.0.0.1:{port}/hook"
+        self._port = int(self._process.stdout.readline())
+        self.url = f"http://127.0.0.1:{self._port}/hook"
         with self._file.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), _COUNTS.size)
         return self
