@@ -58,6 +58,9 @@ class MemorySpool:
         found = min(above, default=None)
         return None if found is None else self._tasks[lane, found]
 
+    def lowest(self, lane: LaneId) -> int | None:
+        return min((at for of, at in self._tasks if of == lane), default=None)
+
     def stand(
         self, lane: LaneId, sequence: int, standing: Standing, ticket: TicketPlace | None
     ) -> None:
@@ -159,7 +162,7 @@ class MemorySpool:
         return len(self._tasks)
 
     def oldest_ms(self) -> int | None:
-        return min((task.timestamp_ms for task in self._tasks.values()), default=None)
+        return min((head.timestamp_ms for head in self._heads().values()), default=None)
 
     def close(self) -> None:
         pass

@@ -50,6 +50,16 @@ def test_first_is_the_lowest_sequence(spool: Spool) -> None:
     assert seen == [2, 5, 7, 9]
 
 
+def test_lowest_is_the_sequence_of_the_first(spool: Spool) -> None:
+    """Whether a lane is empty can be asked without reading a payload."""
+    for sequence in (5, 2, 9):
+        spool.add(waiting("a", sequence))
+    assert (spool.lowest(lane("a")), spool.lowest(lane("b"))) == (2, None)
+    for sequence in (2, 5, 9):
+        spool.remove(lane("a"), sequence)
+    assert spool.lowest(lane("a")) is None
+
+
 def test_after_is_the_next_of_the_lane(spool: Spool) -> None:
     """What follows a sequence is of the same lane, whether that sequence is there or not."""
     for sequence in (2, 5, 9):
@@ -248,12 +258,19 @@ def test_forgetting_takes_all_of_the_partitions_and_nothing_else(spool: Spool) -
 
 
 def test_counts_and_the_oldest_event(spool: Spool) -> None:
-    """How many wait, and since when, whatever the order they came in."""
+    """How many wait, and since when the longest waiting lane, whatever the order they came in."""
     assert (spool.tasks(), spool.oldest_ms()) == (0, None)
-    for sequence, timestamp_ms in enumerate((500, 300, 400)):
-        spool.add(waiting("a", sequence, timestamp_ms=timestamp_ms))
-    assert (spool.tasks(), spool.oldest_ms()) == (3, 300)
-    spool.remove(lane("a"), 1)
+    for name, sequence, timestamp_ms in (
+        ("a", 7, 500),
+        ("b", 1, 300),
+        ("c", 1, 400),
+        ("a", 6, 350),
+    ):
+        spool.add(waiting(name, sequence, timestamp_ms=timestamp_ms))
+    assert (spool.tasks(), spool.oldest_ms()) == (4, 300)
+    spool.remove(lane("b"), 1)
+    assert (spool.tasks(), spool.oldest_ms()) == (3, 350)
+    spool.remove(lane("a"), 6)
     assert (spool.tasks(), spool.oldest_ms()) == (2, 400)
 
 

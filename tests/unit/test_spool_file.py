@@ -120,7 +120,7 @@ def test_other_tables_under_the_same_version_are_begun_anew(tmp_path: Path) -> N
     """Tables that differ from ours are not used, though nobody has raised the version."""
     path = filled(tmp_path)
     other = sqlite3.connect(path)
-    other.execute("DROP INDEX task_timestamp")
+    other.execute("DROP INDEX task_oldest")
     other.close()
     spool = open_spool(tmp_path, "me")
     assert is_empty(spool)
@@ -135,6 +135,22 @@ def test_a_new_file_and_an_old_one_are_held_alike(tmp_path: Path) -> None:
         held = [spool._file.rows(f"PRAGMA {name}")[0][0] for name in names]
         assert held == [-32768, 0, "wal", "exclusive"]
         spool.close()
+
+
+def test_a_batch_that_only_looks_is_no_transaction(tmp_path: Path) -> None:
+    """Most batches of a drain change nothing, and cost SQLite neither a begin nor a commit."""
+    spool = SqliteSpool(SpoolFile(tmp_path, "me"))
+    said: list[str] = []
+    spool._file._connection.set_trace_callback(said.append)
+    with spool.batch():
+        spool.first(lane("a"))
+    assert [text for text in said if "SELECT" not in text] == []
+    with spool.batch():
+        spool.first(lane("a"))
+        spool.add(waiting("a", 1))
+        spool.add(waiting("a", 2))
+    assert [text for text in said if text in ("BEGIN", "COMMIT")] == ["BEGIN", "COMMIT"]
+    spool.close()
 
 
 def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
@@ -289,8 +305,8 @@ def test_damage_under_a_running_process_is_said_and_mended_by_a_restart(tmp_path
     """A record that changed on the disk is not delivered; the next opening begins anew."""
     path = filled(tmp_path)
     other = sqlite3.connect(path)
-    other.execute("UPDATE record SET value = X'FFFF' WHERE id = 3")
-    other.execute("DELETE FROM record WHERE id = 4")
+    other.execute("UPDATE task SET value = X'FFFF' WHERE id = 3")
+    other.execute("UPDATE task SET due_ms = 77 WHERE id = 4")
     other.commit()
     other.close()
     spool = open_spool(tmp_path, "me")
@@ -308,7 +324,9 @@ def test_nothing_of_a_batch_is_kept_after_an_error_that_was_ignored(tmp_path: Pa
     """A statement that fails ends its batch, though SQLite itself would go on with it."""
     path = filled(tmp_path)
     other = sqlite3.connect(path)
-    other.execute("INSERT INTO record (id, value, value_seal) VALUES (201, X'', 0)")
+    other.execute(
+        "CREATE TRIGGER no BEFORE INSERT ON task BEGIN SELECT RAISE(FAIL, 'no room'); END"
+    )
     other.commit()
     other.close()
     spool = open_spool(tmp_path, "me")

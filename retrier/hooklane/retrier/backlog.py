@@ -80,7 +80,7 @@ class Backlog:
         return [
             WriteRelease(owed)
             for owed in self._spool.owed(partition)
-            if self._spool.first(owed.lane) is None
+            if self._spool.lowest(owed.lane) is None
         ]
 
     def hold(self, partition: int) -> list[Waiting]:
@@ -204,8 +204,8 @@ class Backlog:
             work.unacked.discard(waiting.sequence)
             if work.current is None and not work.unacked:
                 del self._work[waiting.lane]
-        following = self._spool.first(waiting.lane)
-        if following is None or following.sequence < waiting.sequence:
+        lowest = self._spool.lowest(waiting.lane)
+        if lowest is None or lowest < waiting.sequence:
             # The last of its lane; or out of turn, and then the last one need not be the highest.
             return self._owe(waiting)
         if waiting.lane not in self._work:
@@ -345,7 +345,7 @@ class Backlog:
                 key=event.key,
             )
         )
-        empty = waiting.lane not in self._work and self._spool.first(waiting.lane) is None
+        empty = waiting.lane not in self._work and self._spool.lowest(waiting.lane) is None
         return [WriteRelease(owed)] if empty and waiting.partition in self._open else []
 
     def _decoded(self, waiting: Waiting) -> DeliveryTask | None:

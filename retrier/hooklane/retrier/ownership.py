@@ -76,10 +76,16 @@ class Ownership:
     async def starts(self, places: Sequence[Assigned]) -> list[Start]:
         """Each at its checkpoint, or anew; its tiers at what the group has committed."""
         facts = await _patiently(lambda: self._questions.facts(places))
+        offsets = {place: self._offset_of(place, facts[place]) for place in places}
+        anew = [place.partition for place, offset in offsets.items() if offset == _BEGINNING]
+        if anew:
+            with self._spool.batch():
+                self._spool.forget(anew)
+            self._anew.update(anew)
         starts = []
-        for place in places:
+        for place, offset in offsets.items():
             self._topic_id = facts[place].topic_id
-            starts.append(Start(place, self._start_of(place, facts[place])))
+            starts.append(Start(place, offset))
             starts += [Start(tier) for tier in self._tiers.along(place)]
             self.progress.begin(place.partition)
         return starts
@@ -147,14 +153,10 @@ class Ownership:
                 self._readiness.restoring(place, left)
                 log.info("partition.restoring", partition=partition, left=left)
 
-    def _start_of(self, place: Assigned, facts: BacklogFacts) -> int:
-        partition = place.partition
-        checkpoint = self._spool.checkpoint(partition)
+    def _offset_of(self, place: Assigned, facts: BacklogFacts) -> int:
+        checkpoint = self._spool.checkpoint(place.partition)
         if checkpoint is not None and is_usable(checkpoint, facts, self._clock.wall_ms()):
             return checkpoint.offset
-        with self._spool.batch():
-            self._spool.forget([partition])
-        self._anew.add(partition)
         return _BEGINNING
 
     async def _aim(self, places: Sequence[Assigned]) -> None:

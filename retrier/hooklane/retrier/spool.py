@@ -92,6 +92,9 @@ class Spool(Protocol):
     def after(self, lane: LaneId, sequence: int) -> Waiting | None:
         """The task of the lane with the lowest sequence above this one."""
 
+    def lowest(self, lane: LaneId) -> int | None:
+        """The sequence of `first` alone; None: the lane is empty."""
+
     def stand(
         self, lane: LaneId, sequence: int, standing: Standing, ticket: TicketPlace | None
     ) -> None:
@@ -146,6 +149,6 @@ class Spool(Protocol):
         """How many tasks there are."""
 
     def oldest_ms(self) -> int | None:
-        """The lowest timestamp of an event that waits (milliseconds since the epoch)."""
+        """The lowest timestamp of a lane's first event (milliseconds since the epoch)."""
 
     def close(self) -> None: ...

@@ -62,6 +62,7 @@ class SpoolFile:
     def __init__(self, folder: Path, instance: str) -> None:
         self.path = folder / f"retrier-{_file_part(instance)}.spool"
         self._batch = False
+        self._writing = False
         self._closed = False
         self._whole = True
         try:
@@ -89,25 +90,30 @@ class SpoolFile:
     def change(self, statement: str, values: Row = ()) -> sqlite3.Cursor:
         """Insert, update or delete; the cursor tells `rowcount` and `lastrowid`."""
         try:
+            if self._batch and not self._writing:
+                self._begin()
             return self._run(statement, values)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._failed(error) from error
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """All that is changed inside is kept together, or not at all."""
+        """All that is changed inside is kept together, or not at all.
+
+        SQLite's transaction begins with the first change: most batches of a drain only look.
+        """
         if self._batch:
             raise RuntimeError("a batch of the spool is open already")
-        self.change("BEGIN")
-        self._batch = True
+        self._batch, self._writing = True, False
         try:
             yield
-            self.change("COMMIT")
+            if self._writing:
+                self.change("COMMIT")
         except BaseException:
             self._roll_back()
             raise
         finally:
-            self._batch = False
+            self._batch = self._writing = False
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -188,7 +194,12 @@ class SpoolFile:
             )
         if (application, version) != (APPLICATION_ID, VERSION) or not made.issuperset(SCHEMA):
             return False
-        # Not quick_check: it does not compare the tables with their indexes.
+        # What is missing of the last page SQLite takes for zeros.
+        [(page,)] = connection.execute("PRAGMA page_size")
+        if self.path.stat().st_size % page:
+            return False
+        # Not quick_check: it does not compare the tables with their indexes, and a task that an
+        # index has lost would not be delivered.
         return connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]
 
     def _begun(self) -> sqlite3.Connection:
@@ -211,8 +222,12 @@ class SpoolFile:
         for suffix in ("", "-wal", "-shm", "-journal"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
+    def _begin(self) -> None:
+        self._connection.execute("BEGIN")
+        self._writing = True
+
     def _run(self, statement: str, values: Row) -> sqlite3.Cursor:
-        if self._batch and not self._connection.in_transaction:
+        if self._writing and not self._connection.in_transaction:
             raise SpoolError(f"a batch of the spool {self.path} was rolled back and cannot go on")
         return self._connection.execute(statement, values)
 
@@ -227,6 +242,7 @@ class SpoolFile:
         if isinstance(error, sqlite3.ProgrammingError):
             raise error
         self._roll_back()
+        self._writing = self._batch
         if isinstance(error, UnicodeDecodeError) or _code(error) in _BROKEN:
             return self.broken(str(error))
         return self._unusable(error)

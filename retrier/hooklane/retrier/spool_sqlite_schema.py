@@ -1,10 +1,15 @@
 """The tables of the spool's file.
 
-`task` has the small facts of a task and `record` its bytes, under the same id: an attempt changes
-facts only, and must not write a payload of a megabyte again. `head` is 1 in a lane's first task
-and in no other, so that what asks for lanes meets one entry a lane in `task_head`, in the order
-in which lanes are tried: due before halted, longest due first, the oldest event first among
-those that are due equally long (all that were never attempted are due since `AT_ONCE`).
+`task` has everything about a task. A drain takes each row once, so its bytes stand beside its
+facts: of a table of their own every delivery would fetch and change one page more, and a drain of
+a long backlog is slowed down by little else. (A failed attempt writes them again, which costs
+less than the attempt did.) `head` is 1 in a lane's first task and in no other, so that what asks
+for lanes meets one entry a lane in `task_head`, in the order in which lanes are tried: due before
+halted, longest due first, the oldest event first among those that are due equally long (all that
+were never attempted are due since `AT_ONCE`). The triggers keep `head`.
+
+But for `task_place` the indexes hold few of the tasks: each index that holds them all is one more
+page that a delivery changes.
 
 The seals are crc32 of what stands in the row, since no check of SQLite's looks into it: what was
 changed behind its back is then noticed before it is delivered.
@@ -16,7 +21,7 @@ from typing import Final
 APPLICATION_ID: Final = 0x484B4C53
 """Says whose file it is, where SQLite keeps it for the purpose ("HKLS")."""
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Kept in `user_version`. A file of another version is thrown away: it is only a cache."""
 
 SCHEMA: Final = (
@@ -34,18 +39,24 @@ SCHEMA: Final = (
         halted INTEGER NOT NULL,
         tier TEXT,
         ticket_offset INTEGER,
-        seal INTEGER NOT NULL
-    )""",
-    "CREATE UNIQUE INDEX task_place ON task (lane, sequence)",
-    """CREATE INDEX task_head ON task (subscription, halted, due_ms, timestamp_ms, lane)
-    WHERE head = 1""",
-    "CREATE INDEX task_ticket ON task (partition, tier, ticket_offset)",
-    "CREATE INDEX task_timestamp ON task (timestamp_ms)",
-    """CREATE TABLE record (
-        id INTEGER PRIMARY KEY,
+        seal INTEGER NOT NULL,
         value BLOB NOT NULL,
         value_seal INTEGER NOT NULL
     )""",
+    "CREATE UNIQUE INDEX task_place ON task (lane, sequence)",
+    """CREATE INDEX task_head ON task (subscription, halted, due_ms, timestamp_ms, lane, partition)
+    WHERE head = 1""",
+    "CREATE INDEX task_oldest ON task (timestamp_ms) WHERE head = 1",
+    "CREATE INDEX task_ticket ON task (partition, tier, ticket_offset) WHERE tier IS NOT NULL",
+    """CREATE TRIGGER task_came AFTER INSERT ON task WHEN NEW.head = 1 BEGIN
+        UPDATE task SET head = 0 WHERE head = 1 AND id = (
+            SELECT id FROM task WHERE lane = NEW.lane AND sequence > NEW.sequence
+            ORDER BY sequence LIMIT 1);
+    END""",
+    """CREATE TRIGGER task_gone AFTER DELETE ON task WHEN OLD.head = 1 BEGIN
+        UPDATE task SET head = 1 WHERE id = (
+            SELECT id FROM task WHERE lane = OLD.lane ORDER BY sequence LIMIT 1);
+    END""",
     """CREATE TABLE stray (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         lane BLOB NOT NULL,
