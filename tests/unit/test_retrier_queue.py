@@ -1,6 +1,6 @@
 """The queue: which lanes are looked at, in which turn, and how many may be at work."""
 
-from collections.abc import Container
+from collections.abc import Collection, Container
 
 import pytest
 
@@ -13,9 +13,21 @@ from tests.support.receivers import OpenTo
 from tests.support.retrier_facts import NOW_MS, Documents, lane_id, task, waiting
 
 
+class PagedSpool(MemorySpool):
+    """Counts the pages of due lanes that it is asked for."""
+
+    pages = 0
+
+    def due(
+        self, subscription: str, now_ms: int, limit: int, partitions: Collection[int] | None = None
+    ) -> list[LaneId]:
+        self.pages += 1
+        return super().due(subscription, now_ms, limit, partitions)
+
+
 class Bench:
     def __init__(self, *, most: int = 100, share: int = 100, limit: int = 32) -> None:
-        self.spool = MemorySpool()
+        self.spool = PagedSpool()
         self.receivers = OpenTo()
         limits = {"max_in_flight": limit}
         self.book = Documents(entry("s", delivery=limits), entry("t", delivery=limits))
@@ -32,7 +44,10 @@ class Bench:
         """Take a slot for each lane that the queue gives."""
         begun = []
         for lane in self.queue.due_lanes(
-            subscription, NOW_MS, lambda lane: lane in at_work or lane in self.begun, lambda: 0
+            subscription,
+            NOW_MS,
+            lambda lane: lane in at_work or lane in self.begun,
+            self.begun.__len__,
         ):
             self.queue.take_slot(subscription)
             begun.append(lane)
@@ -139,6 +154,23 @@ def test_lanes_at_work_are_passed_over() -> None:
     bench = Bench()
     bench.add("a", "b")
     assert bench.begin(at_work={lane_id("a")}) == [lane_id("b")]
+
+
+def test_a_freed_slot_is_not_a_page_of_lanes_again() -> None:
+    """Promise of bounded memory: a page serves many slots, and goes when no lane is at work."""
+    bench = Bench(limit=2)
+    bench.add(*(f"lane {number}" for number in range(100)))
+    bench.begin()
+    for _ in range(62):
+        bench.queue.free_slot("s")
+        bench.begin()
+    assert (len(bench.begun), bench.spool.pages) == (64, 1)
+    bench.queue.free_slot("s")
+    bench.begin()
+    assert (len(bench.begun), bench.spool.pages) == (65, 2)
+    for _ in range(2):
+        bench.queue.free_slot("s")
+    assert bench.queue._pages == {}
 
 
 def test_lanes_of_which_nothing_begins_end_the_look() -> None:

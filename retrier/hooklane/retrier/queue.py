@@ -1,12 +1,13 @@
 """Which lanes are due, and whether there is a slot for them. Pure.
 
-The spool knows every lane; here are only a page of due lanes for each subscription that is being
-looked at, and the slots that are taken. Subscriptions are looked at in turns: one that is marked
+The spool knows every lane; here are only a page of due lanes for each subscription that is at its
+limit, and the slots that are taken. Subscriptions are looked at in turns: one that is marked
 again goes behind the others.
 """
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 
 from hooklane.retrier.gate import Stance, TaskGate
 from hooklane.retrier.spool import Spool
@@ -28,16 +29,16 @@ class LaneQueue:
         self._gate = gate
         self._max_in_flight = max_in_flight
         self._open = open_partitions
+        self.in_flight = 0
+        """Slots that are taken."""
         self._slots: Counter[str] = Counter()
         self._marked: dict[str, None] = {}
         self._waiting_for_slots: set[str] = set()
         self._paced: set[str] = set()
         """Subscriptions that wait for their rate limits."""
-
-    @property
-    def in_flight(self) -> int:
-        """Slots that are taken."""
-        return self._slots.total()
+        self._pages: dict[str, deque[LaneId]] = {}
+        """What is left of a subscription's page, so that a slot that gets free does not cost a
+        page. Only where some lane of it is at work, so that memory follows the slots."""
 
     def mark(self, subscription: str) -> None:
         """Something of this subscription may be due."""
@@ -67,22 +68,27 @@ class LaneQueue:
     ) -> Iterator[LaneId]:
         """Lanes that may have a task to begin, while there are slots for them.
 
-        `busy`: how many lanes are at work; they stand among the due ones and are passed over.
+        They may have been found a while ago: whether one is still due, the caller sees by its
+        first task. `busy`: how many lanes are at work; they stand among the due ones and are
+        passed over.
         """
         self._waiting_for_slots.discard(subscription)
-        found = deque[LaneId]()
+        found = self._pages.pop(subscription, deque[LaneId]())
         begun_before = -1
-        while self._has_slot_or_waits(subscription):
+        while self.has_slot(subscription):
             if not found:
                 # A page of which nothing could begin would be found again, and again.
                 if begun_before == self._slots[subscription]:
                     return
                 begun_before = self._slots[subscription]
                 page = self._page(subscription, now_ms, _PAGE + busy())
-                found.extend(lane for lane in page if not at_work(lane))
+                found.extend(islice((lane for lane in page if not at_work(lane)), _PAGE))
                 if not found:
                     return
             yield found.popleft()
+        self._waiting_for_slots.add(subscription)
+        if found and self._slots[subscription]:
+            self._pages[subscription] = found
 
     def has_slot(self, subscription: str) -> bool:
         """Whether one more of its lanes may be at work now.
@@ -111,20 +117,17 @@ class LaneQueue:
 
     def take_slot(self, subscription: str) -> None:
         self._slots[subscription] += 1
+        self.in_flight += 1
 
     def free_slot(self, subscription: str) -> None:
         """A lane of it rests, or goes on with another slot."""
         self._slots[subscription] -= 1
+        self.in_flight -= 1
         if not self._slots[subscription]:
             del self._slots[subscription]
+            self._pages.pop(subscription, None)
         if subscription in self._waiting_for_slots:
             self.mark(subscription)
-
-    def _has_slot_or_waits(self, subscription: str) -> bool:
-        if self.has_slot(subscription):
-            return True
-        self._waiting_for_slots.add(subscription)
-        return False
 
     def _page(self, subscription: str, now_ms: int, limit: int) -> list[LaneId]:
         if self._gate.stance(subscription) is Stance.EMPTYING:
