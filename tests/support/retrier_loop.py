@@ -107,6 +107,7 @@ class Writer:
 
     def __init__(self) -> None:
         self.written: list[tuple[Write, Record]] = []
+        self.is_behind = False
 
     def write(self, write: Write, record: Record) -> None:
         self.written.append((write, record))

@@ -122,6 +122,25 @@ def test_a_lane_does_not_go_on_while_the_fence_is_closed(outcome: object) -> Non
     assert shop.receivers.sequences() == [1]
 
 
+def test_nothing_begins_while_writing_stands() -> None:
+    """Promise of bounded memory: while Kafka acknowledges nothing, no delivery begins whose
+    tombstone would only join the others; none is lost either."""
+    shop = Shop()
+    first, second = task(1), task(2)
+    shop.redirect(first, second, task(1, "other"))
+    shop.writer.is_behind = True
+    shop.step()
+    assert shop.receivers.sequences() == []
+    shop.writer.is_behind = False
+    shop.step()
+    shop.writer.is_behind = True
+    shop.receivers.end(first, DELIVERED)
+    assert shop.receivers.sequences() == [1, 1]
+    shop.writer.is_behind = False
+    shop.ack()
+    assert shop.receivers.sequences() == [1, 1, 2]
+
+
 def test_an_open_circuit_lets_nothing_through() -> None:
     """Promise of isolation: lanes of a dead receiver wait, and cost no attempt."""
     shop = Shop(terms=CircuitTerms(threshold=1, cool_down_s=5.0))

@@ -120,7 +120,7 @@ async def writing(
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried again is tried again at once."""
-    for name in ("_LEAST_GAP_S", "_AGAIN_S"):
+    for name in ("_HANDFUL_S", "_AGAIN_S"):
         monkeypatch.setattr(write, name, 0.001)
     monkeypatch.setattr(transactions, "_REOPEN_S", 0.001)
 
@@ -135,6 +135,45 @@ async def test_acknowledged_in_order_in_the_event_loop() -> None:
     assert acks.sequences() == list(range(20))
     assert [one.offset for one in acks.found] == list(range(20))
     assert acks.threads == {threading.get_ident()}
+
+
+async def test_after_a_pause_at_once_and_then_in_handfuls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release in a calm hour does not wait; a drain makes no transaction for single records."""
+    monkeypatch.setattr(write, "_HANDFUL_S", 0.2)
+    broker, acks = Broker(), Acks()
+    async with writing(broker, acks) as writer:
+        for number in range(3):
+            writer.write(*fact(number))
+            await until(lambda: writer._begun > 0)
+        await until(lambda: acks.sequences() == [0, 1, 2])
+    assert [keys for keys, _, _ in broker.transactions] == [[b"0"], [b"1", b"2"]]
+
+
+async def test_flush_gathers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A revocation waits for the broker alone."""
+    monkeypatch.setattr(write, "_HANDFUL_S", 60.0)
+    broker, acks = Broker(), Acks()
+    async with writing(broker, acks) as writer:
+        writer.write(*fact(0))
+        await until(lambda: acks.sequences() == [0])
+        writer.write(*fact(1))
+        assert await writer.flush(5)
+    assert acks.sequences() == [0, 1]
+
+
+async def test_it_is_behind_while_too_much_is_not_in_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promise of bounded memory: what an outage of the brokers lets pile up has an end."""
+    monkeypatch.setattr(write, "_MOST", 3)
+    broker, acks = Broker(), Acks()
+    broker.answering.clear()
+    async with writing(broker, acks) as writer:
+        behind = []
+        for number in range(3):
+            writer.write(*fact(number))
+            behind.append(writer.is_behind)
+        broker.answering.set()
+        assert await writer.flush(5)
+        assert [*behind, writer.is_behind] == [False, False, True, False]
 
 
 async def test_a_transaction_names_the_generation_and_what_it_is_about() -> None:

@@ -44,6 +44,10 @@ class Writing(Protocol):
     def write(self, write: Write, record: Record) -> None: ...
     def drop(self, partition: int) -> None: ...
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether too much waits for its acknowledgement to begin anything more."""
+
 
 class Workshop:
     """Between the decisions and the outside."""
@@ -89,8 +93,8 @@ class Workshop:
                     self._writer.write(command, record_of(command, self._layout, at_ms))
 
     def step(self) -> None:
-        """Begin what may begin now. Nothing starts while the fence is closed."""
-        if self._fence.is_open(self._clock.monotonic()):
+        """Begin what may begin now. Nothing starts while the fence is closed or writing stands."""
+        if self._fence.is_open(self._clock.monotonic()) and not self._writer.is_behind:
             self.carry_out(self._backlog.startable(self._clock.wall_ms()))
             self._wake_in(self._backlog.pause_s())
 
@@ -134,9 +138,11 @@ class Workshop:
         task, entry, now = command.task, command.entry, self._clock.monotonic()
         if (
             not self._fence.is_open(now)
+            or self._writer.is_behind
             or self._circuits.permit(entry.subscription.url, now) is Permit.REFUSED
         ):
-            # Decided a moment ago: the fence has closed since, or another took the probe.
+            # Decided a moment ago: the fence has closed since, another took the probe, or what is
+            # done cannot be written.
             self.carry_out(self._backlog.not_begun(command))
             return
         wanted = attempt.Delivery(

@@ -1,10 +1,12 @@
 """Writes what the retrier knows, in order and acknowledged, in transactions of its generation.
 
 Whatever waits when a transaction begins is in it, in the order in which it was asked for; one
-follows the other. Each names the group's metadata and the backlog partitions that it is about, so
-that what a retrier which was cut off has left is refused. Its successor asks for the committed
-offset before it restores, which is told only when no transaction is open that could still be
-committed (rule 7): a tombstone or a release that became visible later would be one that the
+follows the other. What comes after a pause is written at once, and what follows it in handfuls: a
+drain writes two records for each delivery, and a transaction for every few of them would cost the
+broker more than the deliveries. Each names the group's metadata and the backlog partitions that it
+is about, so that what a retrier which was cut off has left is refused. Its successor asks for the
+committed offset before it restores, which is told only when no transaction is open that could still
+be committed (rule 7): a tombstone or a release that became visible later would be one that the
 successor has not taken into account.
 
 After a certain abort the same is written again, before anything else. When nobody can say how a
@@ -29,7 +31,9 @@ from hooklane.schemas.outgoing import Record
 log = structlog.get_logger(__name__)
 
 _MOST = 5000
-_LEAST_GAP_S = 0.01
+"""Records of a transaction; and how many may wait before nothing more begins."""
+_HANDFUL_S = 0.05
+"""How long records are gathered while others have just been written."""
 _AGAIN_S = 0.05
 _REFUSALS = frozenset(
     {
@@ -105,6 +109,7 @@ class FactWriter:
         self._waiting: deque[_Item] = deque()
         self._begun = 0
         self._wanted = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._thread = TransactionThread(transactions.open)
@@ -136,13 +141,23 @@ class FactWriter:
         self._waiting = deque(one for one in self._waiting if one.partition != partition)
         self._look_idle()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much is not in Kafka that nothing more should begin: while the brokers are
+        away, memory must not grow with what could be delivered meanwhile, nor with it what a crash
+        would have repeated."""
+        return len(self._waiting) >= _MOST
+
     async def flush(self, seconds: float) -> bool:
-        """Wait until everything is in Kafka; False if that took too long."""
+        """Wait until everything is in Kafka, gathering nothing; False if that took too long."""
+        self._hurry.set()
         try:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
         except TimeoutError:
             return False
+        finally:
+            self._hurry.clear()
         return True
 
     async def _run(self) -> None:
@@ -150,8 +165,17 @@ class FactWriter:
             await self._wanted.wait()
             self._wanted.clear()
             while self._waiting:
-                done = await self._write_some()
-                await asyncio.sleep(_LEAST_GAP_S if done else _AGAIN_S)
+                if await self._write_some():
+                    await self._gather()
+                else:
+                    await asyncio.sleep(_AGAIN_S)
+
+    async def _gather(self) -> None:
+        try:
+            async with asyncio.timeout(_HANDFUL_S):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
 
     async def _write_some(self) -> bool:
         """One transaction; whether it is in Kafka."""
