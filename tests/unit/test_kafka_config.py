@@ -45,6 +45,13 @@ def test_a_group_consumer_reads_what_is_committed_and_commits_nothing_itself() -
     }
 
 
+def test_little_is_fetched_ahead() -> None:
+    """Promise of bounded memory: librdkafka's defaults hold over 100 MiB of a backlog."""
+    for config in (kafka.group_consumer(STATIC, "g"), kafka.internal_consumer(STATIC)):
+        assert int(config["queued.max.messages.kbytes"]) <= 16_384
+        assert int(config["fetch.message.max.bytes"]) <= 128 * 1024
+
+
 def test_without_an_instance_id_the_member_is_dynamic() -> None:
     """No instance id is sent, and two producers get different transactional ids."""
     assert "group.instance.id" not in kafka.group_consumer(DYNAMIC, "g")

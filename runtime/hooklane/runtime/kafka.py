@@ -31,6 +31,11 @@ _CONNECTION: Final[Mapping[str, Property]] = {
 _CONSUMING: Final[Mapping[str, Property]] = {
     # A full queue is looked at again soon: the default of 1 s would show as latency.
     "fetch.queue.backoff.ms": 50,
+    # What is fetched ahead is held: by default 64 MiB, twice as much with what librdkafka needs
+    # for each record, and a fetch may go beyond by a compressed megabyte of each partition. This
+    # is seconds of what a process can take.
+    "queued.max.messages.kbytes": 16_384,
+    "fetch.message.max.bytes": 128 * 2**10,
     "fetch.error.backoff.ms": 100,
 }
 _PRODUCING: Final[Mapping[str, Property]] = {
