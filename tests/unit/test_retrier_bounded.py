@@ -23,6 +23,7 @@ from hooklane.schemas.codec import TASKS
 from hooklane.schemas.topics import task_key
 from tests.support.fanout_facts import POLICY, entry
 from tests.support.held import held
+from tests.support.receivers import OpenTo
 from tests.support.retrier_facts import DELIVERED, NOW_MS, Documents, attempt_record, lane_id, task
 
 _IN_FLIGHT = 16
@@ -37,7 +38,7 @@ class Drain:
     def __init__(self, folder: Path, tasks: int, lanes: int) -> None:
         self.spool = SqliteSpool(SpoolFile(folder, f"{tasks}-{lanes}"))
         limits = {"max_in_flight": _IN_FLIGHT}
-        self.gate = TaskGate(Documents(entry(delivery=limits)), lambda _: False, 100)
+        self.gate = TaskGate(Documents(entry(delivery=limits)), OpenTo(), 100)
         self.resolver = Resolver(POLICY)
         self.backlog = Backlog(self.spool, self.gate, self.resolver, 100)
         self._in_flight: deque[Attempt] = deque()
