@@ -312,6 +312,12 @@ MUTANTS = (
         "no dead end",
     ),
     Mutant(
+        "9: lanes that were resolved by another owner are not looked after",
+        replace(PRODUCT, looks_after_orphans=False),
+        _bounds("a", 1, 0, 2, two_spools=True),
+        "no dead end",
+    ),
+    Mutant(
         "8: a lower ticket wins",
         replace(PRODUCT, intake=LowerTicketWins),
         _bounds("a", 2, 0, 0, retries=2),

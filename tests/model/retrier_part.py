@@ -21,6 +21,7 @@ from hooklane.retrier.commands import (
     WriteTombstone,
 )
 from hooklane.retrier.gate import TaskGate
+from hooklane.retrier.orphans import Orphans
 from hooklane.retrier.restore import owed_of
 from hooklane.retrier.spool import Waiting
 from hooklane.retrier.standing import TicketPlace
@@ -49,6 +50,7 @@ class RetrierView(NamedTuple):
     """For each halted task the ticket by which an operator lets it be tried again."""
     reads_on: bool
     """Whether there is more of the subscriptions to read."""
+    has_orphans: bool
 
 
 class Retrier:
@@ -63,7 +65,9 @@ class Retrier:
         self._follower = scene.parts.follower(book)
         gate = TaskGate(self._follower, OpenTo(never), 8)
         self._backlog = scene.parts.backlog(self._spool, gate, scene.resolver, 8)
-        self._intake = scene.parts.intake(self._spool, self._backlog)
+        self._orphans = Orphans()
+        self._orphans.restoring(_PARTITION)
+        self._intake = scene.parts.intake(self._spool, self._backlog, self._orphans)
         self._running: list[Attempt] = []
         self._outbox: list[Write] = []
         self._is_open = False
@@ -77,6 +81,7 @@ class Retrier:
             tuple(self._spool.first_open_ticket(_PARTITION, tier) for tier in tiers),
             tuple(filter(None, map(self._nudge, self._firsts()))),
             self._follower.book is not self._scene.book,
+            bool(self._orphans._lanes.get(_PARTITION)),
         )
 
     def crash(self) -> Starts:
@@ -86,12 +91,20 @@ class Retrier:
 
     def read_blocked(self, records: tuple[int, ...]) -> Starts:
         """Without a spool: what every blocked lane is owed (blocked_lanes, ownership)."""
+        for lane, record in self._blocked(records).items():
+            self._spool.owe(owed_of(lane, record, _PARTITION))
+        return ()
+
+    def forget_orphans(self) -> Starts:
+        """The same where none of them is blocked."""
+        self._orphans.take(_PARTITION)
+        return ()
+
+    def _blocked(self, records: tuple[int, ...]) -> dict[LaneId, LaneRecord]:
         blocked: dict[LaneId, LaneRecord] = {}
         for number in records:
             _apply(blocked, *self._scene.catalogue.record(number))
-        for lane, record in blocked.items():
-            self._spool.owe(owed_of(lane, record, _PARTITION))
-        return ()
+        return blocked
 
     def restore(
         self,
@@ -107,7 +120,15 @@ class Retrier:
                 if number != GAP:
                     self._read_ticket(tier, offset, number)
         self._is_open = True
+        self._orphans.restored(_PARTITION, lambda lane: self._spool.first(lane) is None)
         return self._carry_out(self._backlog.open(_PARTITION))
+
+    def look_after(self, records: tuple[int, ...]) -> Starts:
+        """Releases of lanes that were resolved without us (orphans, ownership)."""
+        blocked = self._blocked(records)
+        lanes = sorted(self._orphans.take(_PARTITION) & blocked.keys())
+        owed = [owed_of(lane, blocked[lane], _PARTITION) for lane in lanes]
+        return self._carry_out([command for one in owed for command in self._backlog.owe(one)])
 
     def read_all(self, backlog: tuple[int, ...]) -> Starts:
         """Read into the spool, and die before anything is done about it."""

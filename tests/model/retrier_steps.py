@@ -41,6 +41,9 @@ class RetrierSteps:
         yield from self._reads(world)
         if view.reads_on:
             yield self._act(world, "retrier reads the subscriptions", "read_subscriptions")
+        if self._may_look_after(world):
+            text = "retrier looks after lanes that were resolved without it"
+            yield self._act(world, text, "look_after", world.lanes)
         yield from self._starts(world)
         for delivery in view.running:
             yield from self._ends(world, delivery)
@@ -75,9 +78,24 @@ class RetrierSteps:
                         break
                 tiers[tier] += 1
         passed = (read, tuple(tiers))
-        if passed == (world.read, world.read_tiers):
+        if passed != (world.read, world.read_tiers):
+            world = world._replace(read=read, read_tiers=passed[1])
+        return self._looked_after(world)
+
+    def _looked_after(self, world: World) -> World:
+        """With lanes looked after that are not blocked: nothing is owed to them, now or later."""
+        if not self._may_look_after(world):
             return world
-        return world._replace(read=read, read_tiers=passed[1])
+        looked = self._cast.act(world.retrier, "look_after", world.lanes)
+        if looked != self._cast.act(world.retrier, "forget_orphans"):
+            return world
+        return world._replace(retrier=looked[0])
+
+    def _may_look_after(self, world: World) -> bool:
+        """One step from the lanes to the backlog's end: what comes between brings its release."""
+        if not (self._parts.looks_after_orphans and self._cast.view(world.retrier).has_orphans):
+            return False
+        return is_stable(world.lanes) and world.read == len(world.backlog)
 
     def _reads(self, world: World) -> Steps:
         if world.read < stable(world.backlog):

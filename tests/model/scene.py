@@ -127,6 +127,7 @@ class Parts:
     """A retrier without its spool saves how far it has read while it is still asking for the
     blocked lanes. Its next start then takes the spool for a whole one."""
     topic_id_in_lanes: bool = True
+    looks_after_orphans: bool = True
 
 
 class Log(IntEnum):

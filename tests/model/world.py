@@ -148,6 +148,8 @@ class World(NamedTuple):
 
 def stable(log: Numbers) -> int:
     """The last stable offset."""
+    if is_stable(log):
+        return len(log)
     for offset, number in enumerate(log):
         if number < 0:
             return offset

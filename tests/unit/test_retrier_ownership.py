@@ -5,13 +5,14 @@ import asyncio
 import pytest
 
 from hooklane.retrier import ownership
+from hooklane.retrier.intake import Intake
 from hooklane.retrier.ownership import Ownership
 from hooklane.retrier.spool import Checkpoint
 from hooklane.retrier.tiers import Tiers
 from hooklane.runtime.group_poll import Assigned, Start
 from hooklane.schemas.lane import lane_partition
 from hooklane.schemas.records import LaneRecord
-from hooklane.schemas.topics import TopicNames
+from hooklane.schemas.topics import TopicNames, task_key
 from tests.support.fanout_facts import TIERS
 from tests.support.retrier_facts import DELIVERED, NOW_MS, lane_id, task, waiting
 from tests.support.retrier_loop import PARTITIONS, Answers, Shop, until
@@ -255,3 +256,84 @@ async def test_a_new_spool_has_no_checkpoint_before_it_owes_the_blocked_lanes() 
     await bench.assign(PLACE)
     bench.owner.save([P])
     assert bench.spool.checkpoint(P) is None
+
+
+async def continued(bench: Bench, *, end: int = 0) -> None:
+    """A spool that is continued reads a tombstone of a task that it never had."""
+    bench.checkpoint(3)
+    bench.answers.end = end
+    await bench.assign(PLACE)
+    intake = Intake(bench.spool, bench.backlog, bench.owner.orphans)
+    intake.backlog_record(P, task_key(L, 9), None)
+
+
+async def test_a_lane_that_was_resolved_without_us_gets_its_release() -> None:
+    """Rule 9: the owner that resolved it may have died before it wrote the release; the lanes are
+    looked at after the restore, and the end of the backlog after that."""
+    bench = Bench()
+    bench.answers.blocked = {L: BLOCKED, lane_id("another"): BLOCKED}
+    await continued(bench)
+    await until(bench.is_open)
+    await until(lambda: bench.writer.topics() == ["lanes"])
+    assert bench.answers.asked == ["facts", "predecessors", "ends", "lanes", "ends"]
+    assert [(one.lane, one.sequence) for one in bench.spool.owed(P)] == [(L, 9)]
+
+
+async def test_a_lane_with_tasks_left_is_not_looked_after() -> None:
+    """Rule 9: its last task brings its release; the lanes topic may be large."""
+    bench = Bench()
+    bench.answers.blocked = {L: BLOCKED}
+    bench.spool.add(waiting(task(10), P))
+    await continued(bench)
+    await until(bench.is_open)
+    await asyncio.sleep(0.01)
+    assert "lanes" not in bench.answers.asked
+
+
+async def test_a_task_that_came_meanwhile_brings_its_own_release() -> None:
+    """Rule 9: a release that says less must not come after one that says more."""
+    bench = Bench()
+    bench.answers.blocked = {L: BLOCKED}
+    bench.answers.lanes_answered.clear()
+    await continued(bench)
+    await until(lambda: "lanes" in bench.answers.asked)
+    Intake(bench.spool, bench.backlog, bench.owner.orphans).backlog_record(
+        P, task_key(L, 10), waiting(task(10)).record
+    )
+    bench.answers.lanes_answered.set()
+    await until(lambda: bench.answers.asked[-1] == "ends")
+    await asyncio.sleep(0.01)
+    assert bench.writer.topics() == []
+    assert bench.spool.owed(P) == []
+
+
+async def test_a_lane_is_released_only_when_the_backlog_is_read_to_its_end() -> None:
+    """Rule 9: what was redirected before `blocked` was read must be known before it is answered."""
+    bench = Bench()
+    bench.answers.blocked = {L: BLOCKED}
+    await continued(bench, end=5)
+    await until(lambda: "ends" in bench.answers.asked)
+    await asyncio.sleep(0)
+    bench.answers.end = 5
+    for place in (PLACE, *ALONG):
+        bench.owner.progress.reached(place, 5)
+    bench.answers.end = 7
+    bench.owner.advanced()
+    await until(lambda: bench.answers.asked[-2:] == ["lanes", "ends"])
+    await asyncio.sleep(0.01)
+    assert bench.writer.topics() == []
+    bench.reach(PLACE)
+    await until(lambda: bench.writer.topics() == ["lanes"])
+
+
+async def test_a_lost_partition_is_not_looked_after() -> None:
+    """Its next owner restores for itself."""
+    bench = Bench()
+    bench.answers.blocked = {L: BLOCKED}
+    bench.answers.lanes_answered.clear()
+    await continued(bench)
+    await until(lambda: "lanes" in bench.answers.asked)
+    bench.owner.lost([PLACE])
+    bench.answers.lanes_answered.set()
+    await asyncio.sleep(0.01)
+    assert bench.writer.topics() == []

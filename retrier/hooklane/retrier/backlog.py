@@ -212,6 +212,12 @@ class Backlog:
             self._queue.mark(waiting.subscription)
         return []
 
+    def owe(self, release: OwedRelease) -> list[Command]:
+        """Everything of the lane up to there is resolved: the release goes out once it is empty."""
+        owed = self._spool.owe(release)
+        empty = owed.lane not in self._work and self._spool.lowest(owed.lane) is None
+        return [WriteRelease(owed)] if empty and owed.partition in self._open else []
+
     def release_acked(self, owed: OwedRelease) -> None:
         """The fan-out can know."""
         self._spool.paid(owed.lane, owed.sequence)
@@ -331,7 +337,7 @@ class Backlog:
         if task is None or task.one_shot:
             return []
         event = task.event
-        owed = self._spool.owe(
+        return self.owe(
             OwedRelease(
                 partition=waiting.partition,
                 lane=waiting.lane,
@@ -345,8 +351,6 @@ class Backlog:
                 key=event.key,
             )
         )
-        empty = waiting.lane not in self._work and self._spool.lowest(waiting.lane) is None
-        return [WriteRelease(owed)] if empty and waiting.partition in self._open else []
 
     def _decoded(self, waiting: Waiting) -> DeliveryTask | None:
         """What this version cannot read is left to wait, for one that can (rule 12)."""

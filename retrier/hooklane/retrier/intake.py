@@ -5,6 +5,7 @@ from typing import Protocol
 import structlog
 
 from hooklane.retrier.commands import Command
+from hooklane.retrier.orphans import Orphans
 from hooklane.retrier.spool import Spool, StrayTicket, Waiting
 from hooklane.retrier.standing import AT_ONCE, Standing, TicketPlace, of_task, of_ticket
 from hooklane.schemas.codec import TASKS, TICKETS, BrokenRecordError, CodecError
@@ -26,9 +27,10 @@ class Told(Protocol):
 class Intake:
     """One record after the other, of each partition in its order."""
 
-    def __init__(self, spool: Spool, backlog: Told) -> None:
+    def __init__(self, spool: Spool, backlog: Told, orphans: Orphans | None = None) -> None:
         self._spool = spool
         self._backlog = backlog
+        self._orphans = orphans or Orphans()
 
     def backlog_record(
         self, partition: int, key: bytes | None, value: bytes | None
@@ -40,9 +42,12 @@ class Intake:
             return []
         lane, sequence = named
         if value is None:
+            if self._orphans.are_noted(partition) and self._spool.get(lane, sequence) is None:
+                self._orphans.tombstone(partition, lane)
             return self._backlog.tombstone_came(lane, sequence)
         waiting = _waiting(partition, lane, sequence, value)
         if self._spool.add(waiting):
+            self._orphans.task(partition, lane)
             for stray in self._spool.take_strays(lane, sequence):
                 self._apply(lane, sequence, stray.standing, stray.place)
             self._backlog.task_came(lane, waiting.subscription)

@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 import structlog
 
 from hooklane.retrier.backlog import Backlog
+from hooklane.retrier.commands import Command
+from hooklane.retrier.orphans import Orphans
 from hooklane.retrier.restore import BacklogFacts, RestoreProgress, is_usable, owed_of
 from hooklane.retrier.spool import Checkpoint, Spool
 from hooklane.retrier.surroundings import Surroundings
@@ -66,6 +68,8 @@ class Ownership:
         self._owned: dict[int, Assigned] = {}
         self._restores: dict[int, asyncio.Task[None]] = {}
         self.progress = RestoreProgress()
+        self.orphans = Orphans()
+        self._moved = asyncio.Event()
         self.failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     @property
@@ -88,6 +92,7 @@ class Ownership:
             starts.append(Start(place, offset))
             starts += [Start(tier) for tier in self._tiers.along(place)]
             self.progress.begin(place.partition)
+            self.orphans.restoring(place.partition)
         return starts
 
     def assigned(self, places: Sequence[Assigned]) -> None:
@@ -103,12 +108,16 @@ class Ownership:
 
     def advanced(self) -> None:
         """Positions have moved: open what is restored by now."""
+        self._moved.set()
         for partition in self.progress.take_restored():
             place = self._owned.get(partition)
             if place is not None:
                 self._restores.pop(partition, None)
                 self._workshop.carry_out(self._backlog.open(partition))
                 self._readiness.restored(place)
+                if self.orphans.restored(partition, lambda lane: self._spool.lowest(lane) is None):
+                    task = self._restores[partition] = asyncio.create_task(self._look_after(place))
+                    task.add_done_callback(self._aimed)
                 log.info("partition.restored", partition=partition, tasks=self._spool.tasks())
                 self._backlog.look(self._clock.wall_ms())
                 self._workshop.step()
@@ -175,6 +184,21 @@ class Ownership:
             self.progress.aim(place.partition, {one: ends[one] for one in group})
         self.advanced()
 
+    async def _look_after(self, place: Assigned) -> None:
+        """Of lanes with tombstones that came without a task: those that are blocked are owed their
+        release, if nothing of them is in the backlog up to an end that is asked for afterwards."""
+        partition = place.partition
+        blocked = await _patiently(self._questions.blocked_lanes)
+        end = (await _patiently(lambda: self._questions.high_watermarks([place])))[place]
+        while self.progress.position(place) < end:
+            self._moved.clear()
+            await self._moved.wait()
+        commands: list[Command] = []
+        with self._spool.batch():
+            for lane in self.orphans.take(partition) & blocked.keys():
+                commands += self._backlog.owe(owed_of(lane, blocked[lane], partition))
+        self._workshop.carry_out(commands)
+
     def _owe(self, blocked: dict[LaneId, LaneRecord], anew: set[int]) -> None:
         with self._spool.batch():
             for lane, record in blocked.items():
@@ -198,6 +222,7 @@ class Ownership:
             self._workshop.let_go(partition)
             self._backlog.forget(partition)
             self.progress.forget(partition, [place, *self._tiers.along(place)])
+            self.orphans.forget(partition)
             self._owned.pop(partition, None)
         self._readiness.revoked(places)
 

@@ -58,7 +58,7 @@ class Retrier:
         self._questions = questions
         self._tiers = tiers
         self._around = around
-        self._intake = Intake(spool, backlog)
+        self._intake = Intake(spool, backlog, ownership.orphans)
         self._committed: dict[Assigned, int] = {}
         self._refused = False
         self._reopening: asyncio.Task[None] | None = None

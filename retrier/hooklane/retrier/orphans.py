@@ -1,0 +1,60 @@
+"""Lanes whose last task was resolved without us, and who may be owed a release. Pure.
+
+A spool that is continued from its checkpoint may read a tombstone of a task that it never had:
+another owner, or an operator, resolved it meanwhile, and compaction has taken the task away.
+Whether the release of its lane was written then nobody here can tell: an owner that died just
+before has taken that with it.
+
+    checkpoint 40    41 task 7    42 tombstone 7    what is read: the tombstone alone
+    blocked 7, no release                           the lane is owed its release up to 7
+
+So after the restore the lanes topic is looked at for these lanes, if they are empty. A task of the
+lane that comes meanwhile brings a release of its own.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from hooklane.schemas.lane import LaneId
+
+
+class Orphans:
+    """What the restores of this process have met, by backlog partition."""
+
+    def __init__(self) -> None:
+        self._restoring: set[int] = set()
+        self._lanes: dict[int, set[LaneId]] = defaultdict(set)
+
+    def restoring(self, partition: int) -> None:
+        """From now on tombstones without a task are noted."""
+        self._restoring.add(partition)
+
+    def are_noted(self, partition: int) -> bool:
+        return partition in self._restoring
+
+    def tombstone(self, partition: int, lane: LaneId) -> None:
+        """A tombstone of a task that is not there was read."""
+        self._lanes[partition].add(lane)
+
+    def task(self, partition: int, lane: LaneId) -> None:
+        """A task of the lane came."""
+        if partition in self._lanes:
+            self._lanes[partition].discard(lane)
+
+    def restored(self, partition: int, is_empty: Callable[[LaneId], bool]) -> bool:
+        """What comes now comes to a reader that follows. Whether there are lanes to look after: a
+        lane that has tasks left is resolved in order, and the last one brings its release."""
+        self._restoring.discard(partition)
+        lanes = set(filter(is_empty, self._lanes.pop(partition, ())))
+        if lanes:
+            self._lanes[partition] = lanes
+        return bool(lanes)
+
+    def take(self, partition: int) -> set[LaneId]:
+        """The lanes to look after; each is told once."""
+        return self._lanes.pop(partition, set())
+
+    def forget(self, partition: int) -> None:
+        """The partition is somebody else's."""
+        self._restoring.discard(partition)
+        self._lanes.pop(partition, None)
