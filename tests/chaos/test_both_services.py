@@ -95,7 +95,7 @@ def test_one_in_ten_fails_and_everything_arrives_in_order(
 def test_both_go_down_in_turn_and_nothing_is_lost_or_turned_round(
     shop: Site, sink: WebhookSink, tmp_path: Path, killed: bool
 ) -> None:
-    """SIGTERM and SIGKILL of each in turn, the spool deleted in between: still all, in order."""
+    """Promise of durability and order: SIGTERM and SIGKILL of each in turn, the spool deleted."""
     unsteady = Unsteady(seed=5, seconds=8.0)
     sink.answer = unsteady
     chance = random.Random(6)

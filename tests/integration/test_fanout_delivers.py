@@ -93,7 +93,7 @@ def test_a_subscription_is_followed_live(site: Site, sink: WebhookSink) -> None:
 
 
 def test_a_hanging_subscriber_delays_nobody(site: Site, sink: WebhookSink) -> None:
-    """Isolation: all slots of one subscription hang, the other gets its events meanwhile."""
+    """Promise of isolation: all slots of one subscription hang, the other gets its events."""
     sink.answer = lambda hit: Answer(after_s=20.0 if hit.path == "/hangs" else 0.0)
     limits = {"max_in_flight": 4, "timeout": "15s"}
     site.subscribe("hangs", sink.url("hangs"), delivery=limits)

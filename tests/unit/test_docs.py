@@ -35,12 +35,13 @@ def links(page: Path) -> Iterator[str]:
             yield link
 
 
-def names_of_tests(path: Path) -> set[str]:
+def docstrings_of_tests(path: Path) -> dict[str, str]:
     tree = ast.parse(path.read_text())
     functions = (
         node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )
-    return {node.name for node in functions if node.name.startswith("test_")}
+    tests = (node for node in functions if node.name.startswith("test_"))
+    return {node.name: ast.get_docstring(node) or "" for node in tests}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -67,7 +68,32 @@ def test_the_tests_that_testing_names_exist() -> None:
     named = _TEST.findall((ROOT / "docs" / "testing.md").read_text())
     assert len(named) > 60
     for file, test in named:
-        assert test in names_of_tests(ROOT / "tests" / file), f"{file}::{test}"
+        assert test in docstrings_of_tests(ROOT / "tests" / file), f"{file}::{test}"
+
+
+def rules_named(docstring: str) -> set[str]:
+    """The numbers of the rules that a docstring names, one by one, in pairs or as a range."""
+    named: set[str] = set()
+    for first, to, last in re.findall(r"[Rr]ules? (\d+)(?: (and|to) (\d+))?", docstring):
+        named |= {first, last} - {""}
+        named |= set(map(str, range(int(first), int(last) + 1))) if to == "to" else set()
+    return named
+
+
+def test_testing_has_tests_for_each_rule() -> None:
+    """Every rule of the lane protocol is in the table, and the docstrings of its tests name it."""
+    page = (ROOT / "docs" / "testing.md").read_text()
+    section = page.split("\n## Rules\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| ([\w-]+) \| .+? \| (.+) \|$", section, re.MULTILINE)
+    told = {rule for rule, _ in rows}
+    assert told == {*map(str, range(1, 13)), "Self-fencing", "Membership", "Promise"}
+    for rule, tests in rows:
+        named = _TEST.findall(tests)
+        assert named, rule
+        for file, test in named:
+            docstring = docstrings_of_tests(ROOT / "tests" / file)[test]
+            names_it = rule in (rules_named(docstring) if rule.isdigit() else docstring)
+            assert names_it, f"{file}::{test} does not name {rule}"
 
 
 @pytest.mark.parametrize(("heading", "last"), [("Bad inputs", 40), ("Faults", 25)])

@@ -53,7 +53,7 @@ def test_little_is_fetched_ahead() -> None:
 
 
 def test_without_an_instance_id_the_member_is_dynamic() -> None:
-    """No instance id is sent, and two producers get different transactional ids."""
+    """Membership: no instance id is sent, and two producers get different transactional ids."""
     assert "group.instance.id" not in kafka.group_consumer(DYNAMIC, "g")
     first, second = (kafka.transactional_producer(DYNAMIC, "p", "g") for _ in range(2))
     assert first["transactional.id"].startswith("p-g-")
@@ -106,7 +106,7 @@ def test_a_session_too_short_for_a_transaction_is_refused() -> None:
 
 
 def test_the_transactional_id_is_the_processes_name() -> None:
-    """Prefix, group and instance make it, so that a restarted process fences its former self."""
+    """Membership: prefix, group and instance make it: a restart fences its former self."""
     config = kafka.transactional_producer(STATIC, "hooklane", "hooklane-fanout")
     assert config["transactional.id"] == "hooklane-hooklane-fanout-fanout-0"
     assert config["retry.backoff.ms"] == "10"
