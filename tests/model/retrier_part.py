@@ -120,7 +120,7 @@ class Retrier:
                 if number != GAP:
                     self._read_ticket(tier, offset, number)
         self._is_open = True
-        self._orphans.restored(_PARTITION, lambda lane: self._spool.first(lane) is None)
+        self._orphans.restored(_PARTITION, self._spool)
         return self._carry_out(self._backlog.open(_PARTITION))
 
     def look_after(self, records: tuple[int, ...]) -> Starts:

@@ -1,6 +1,7 @@
 """Backlog partitions come and go: where to begin, when to open, how to hand over."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from hooklane.schemas.lane import lane_partition
 from hooklane.schemas.records import LaneRecord
 from hooklane.schemas.topics import TopicNames, task_key
 from tests.support.fanout_facts import TIERS
-from tests.support.retrier_facts import DELIVERED, NOW_MS, lane_id, task, waiting
+from tests.support.retrier_facts import DELIVERED, NOW_MS, lane_id, release, task, waiting
 from tests.support.retrier_loop import PARTITIONS, Answers, Shop, until
 
 L = lane_id("l")
@@ -288,6 +289,18 @@ async def test_a_lane_with_tasks_left_is_not_looked_after() -> None:
     await until(bench.is_open)
     await asyncio.sleep(0.01)
     assert "lanes" not in bench.answers.asked
+
+
+async def test_a_release_that_is_owed_already_is_enough() -> None:
+    """Rule 9: died between the tombstone and the release; the spool knows what it owes."""
+    bench = Bench()
+    bench.answers.blocked = {L: BLOCKED}
+    bench.spool.owe(replace(release(9).owed, partition=P))
+    await continued(bench)
+    await until(bench.is_open)
+    await asyncio.sleep(0.01)
+    assert "lanes" not in bench.answers.asked
+    assert bench.writer.topics() == ["lanes"]
 
 
 async def test_a_task_that_came_meanwhile_brings_its_own_release() -> None:

@@ -43,7 +43,7 @@ class Intake:
         lane, sequence = named
         if value is None:
             if self._orphans.are_noted(partition) and self._spool.get(lane, sequence) is None:
-                self._orphans.tombstone(partition, lane)
+                self._orphans.tombstone(partition, lane, sequence)
             return self._backlog.tombstone_came(lane, sequence)
         waiting = _waiting(partition, lane, sequence, value)
         if self._spool.add(waiting):

@@ -13,9 +13,11 @@ lane that comes meanwhile brings a release of its own.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
 
+from hooklane.retrier.spool import Spool
 from hooklane.schemas.lane import LaneId
+
+NEVER = -1
 
 
 class Orphans:
@@ -23,7 +25,7 @@ class Orphans:
 
     def __init__(self) -> None:
         self._restoring: set[int] = set()
-        self._lanes: dict[int, set[LaneId]] = defaultdict(set)
+        self._lanes: dict[int, dict[LaneId, int]] = defaultdict(dict)
 
     def restoring(self, partition: int) -> None:
         """From now on tombstones without a task are noted."""
@@ -32,27 +34,34 @@ class Orphans:
     def are_noted(self, partition: int) -> bool:
         return partition in self._restoring
 
-    def tombstone(self, partition: int, lane: LaneId) -> None:
+    def tombstone(self, partition: int, lane: LaneId, sequence: int) -> None:
         """A tombstone of a task that is not there was read."""
-        self._lanes[partition].add(lane)
+        lanes = self._lanes[partition]
+        lanes[lane] = max(sequence, lanes.get(lane, NEVER))
 
     def task(self, partition: int, lane: LaneId) -> None:
         """A task of the lane came."""
         if partition in self._lanes:
-            self._lanes[partition].discard(lane)
+            self._lanes[partition].pop(lane, None)
 
-    def restored(self, partition: int, is_empty: Callable[[LaneId], bool]) -> bool:
-        """What comes now comes to a reader that follows. Whether there are lanes to look after: a
-        lane that has tasks left is resolved in order, and the last one brings its release."""
+    def restored(self, partition: int, spool: Spool) -> bool:
+        """What comes now comes to a reader that follows. Whether there are lanes to look after: not
+        those with tasks left, of which the last one brings a release, nor those whose release is
+        owed already up to there."""
         self._restoring.discard(partition)
-        lanes = set(filter(is_empty, self._lanes.pop(partition, ())))
+        owed = {one.lane: one.sequence for one in spool.owed(partition)}
+        lanes = {
+            lane: sequence
+            for lane, sequence in self._lanes.pop(partition, {}).items()
+            if owed.get(lane, NEVER) < sequence and spool.first(lane) is None
+        }
         if lanes:
             self._lanes[partition] = lanes
         return bool(lanes)
 
     def take(self, partition: int) -> set[LaneId]:
         """The lanes to look after; each is told once."""
-        return self._lanes.pop(partition, set())
+        return set(self._lanes.pop(partition, ()))
 
     def forget(self, partition: int) -> None:
         """The partition is somebody else's."""

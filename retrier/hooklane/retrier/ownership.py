@@ -115,7 +115,7 @@ class Ownership:
                 self._restores.pop(partition, None)
                 self._workshop.carry_out(self._backlog.open(partition))
                 self._readiness.restored(place)
-                if self.orphans.restored(partition, lambda lane: self._spool.lowest(lane) is None):
+                if self.orphans.restored(partition, self._spool):
                     task = self._restores[partition] = asyncio.create_task(self._look_after(place))
                     task.add_done_callback(self._aimed)
                 log.info("partition.restored", partition=partition, tasks=self._spool.tasks())
