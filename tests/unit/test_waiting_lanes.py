@@ -14,6 +14,7 @@ from hooklane.retrier.commands import WriteRelease
 from hooklane.schemas.book import Entry
 from hooklane.schemas.topics import LaneKey
 from tests.support.fanout_facts import PLACE, entry, event, partition
+from tests.support.receivers import OpenTo
 from tests.support.retrier_facts import (
     DELIVERED,
     Documents,
@@ -26,7 +27,7 @@ from tests.support.retrier_facts import (
 
 
 def gate(lanes: LaneTable, document: Entry) -> LaneGate:
-    return LaneGate(Documents(document), {PLACE: lanes}, lambda _: False, 8)
+    return LaneGate(Documents(document), {PLACE: lanes}, OpenTo(), 8)
 
 
 def test_events_after_a_switch_to_no_order_do_not_wait_for_the_old_lane() -> None:
