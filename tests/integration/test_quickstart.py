@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.kafka.broker import free_ports
 from tests.kafka.fetch import ensure_jars
 from tests.support.pages import blocks, every_block, page, put_into
@@ -74,6 +76,7 @@ def kafka_archive(folder: Path, places: dict[str, str]) -> None:
     (folder / "config" / "server.properties").write_text(shipped)
 
 
+@pytest.mark.timeout(300)
 def test_from_nothing_to_an_own_event_at_an_own_receiver(tmp_path: Path) -> None:
     """Every command and program of the page, one after the other; each shows what is said there."""
     written = ("9092", "9093", "8090", "8091", "8080", "8081")

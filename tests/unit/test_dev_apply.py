@@ -33,6 +33,13 @@ def wanted(*names: str, url: str = "https://x.example") -> dict[str, Subscriptio
     return {name: validate({"id": name, "url": url}, ServicePolicy()) for name in names}
 
 
+def said(applier: Applier, wanted: dict[str, Subscription], saved: Sequence[str]) -> list[str]:
+    """What it did, and then what it could not."""
+    done, refused = applier.bring(wanted, saved)
+    assert all((one.now is None) == (one.id not in wanted) for one in done)
+    return [*(f"{one.id} {one.said}" for one in done), *refused]
+
+
 @pytest.fixture
 def topic() -> Topic:
     return Topic()
@@ -45,12 +52,12 @@ def applier(topic: Topic) -> Applier:
 
 def test_applied_like_the_command_does(topic: Topic, applier: Applier) -> None:
     """New ones are stamped, stamps are carried over, and what is the same is not written again."""
-    assert applier.bring(wanted("a"), ["a"]) == ["a created"]
+    assert said(applier, wanted("a"), ["a"]) == ["a created"]
     first = topic.read().entry("a")
     assert first is not None
     assert first.uid
-    assert applier.bring(wanted("a"), ["a"]) == []
-    assert applier.bring(wanted("a", url="https://y.example"), ["a"]) == ["a configured"]
+    assert said(applier, wanted("a"), ["a"]) == []
+    assert said(applier, wanted("a", url="https://y.example"), ["a"]) == ["a configured"]
     second = topic.read().entry("a")
     assert second is not None
     assert (second.uid, second.subscription.url) == (first.uid, "https://y.example")
@@ -62,19 +69,19 @@ def test_only_its_own_are_deleted(topic: Topic, applier: Applier) -> None:
     topic.write([wanted("theirs")["theirs"].record()])
     applier.bring(wanted("mine"), ["mine"])
     assert applier.others(["mine"]) == ["theirs"]
-    assert applier.bring({}, []) == ["mine deleted; what waited for it is discarded"]
+    assert said(applier, {}, []) == ["mine deleted; what waited for it is discarded"]
     assert {entry.id for entry in topic.read()} == {"theirs"}
     assert topic.records[-2:] == [(b"mine", None), (status_key("mine"), None)]
-    assert applier.bring({}, []) == []
+    assert said(applier, {}, []) == []
 
 
 def test_one_that_cannot_be_changed_holds_up_no_other(topic: Topic, applier: Applier) -> None:
     """A document with another uid is refused in a sentence; the others are applied."""
     applier.bring(wanted("a"), ["a"])
     other = validate({"id": "a", "url": "https://x.example", "uid": "else"}, ServicePolicy())
-    said = applier.bring({"a": other, **wanted("b")}, ["a", "b"])
-    assert said[0].startswith("a: uid: ")
-    assert said[1] == "b created"
+    done, refused = applier.bring({"a": other, **wanted("b")}, ["a", "b"])
+    assert [one.id for one in done] == ["b"]
+    assert [one.partition(": ")[0] for one in refused] == ["a"]
 
 
 def test_saving_the_file_ends_what_a_410_began(topic: Topic, applier: Applier) -> None:
@@ -84,8 +91,8 @@ def test_saving_the_file_ends_what_a_410_began(topic: Topic, applier: Applier) -
     entry = topic.read().entry("a")
     assert entry is not None
     assert entry.disabled is not None
-    assert applier.bring(wanted("a"), []) == []
-    assert applier.bring(wanted("a"), ["a"]) == ["a active again, since its file was saved"]
+    assert said(applier, wanted("a"), []) == []
+    assert said(applier, wanted("a"), ["a"]) == ["a active again, since its file was saved"]
     after = topic.read().entry("a")
     assert after is not None
     assert after.disabled is None

@@ -30,6 +30,7 @@ from hooklane.runtime.settings import Settings
 from hooklane.runtime.subscriptions import ConfigReader
 from hooklane.runtime.subscriptions_reader import TopicReader
 from hooklane.runtime.topic_apply import Verified, verify_topics
+from hooklane.schemas.book import Entry
 
 
 class Attempts(Protocol):
@@ -60,13 +61,15 @@ class Running:
     """A service that runs: how ready it is, and when it cannot go on.
 
     `failure`: why it stopped; `following` ends when the subscriptions are not followed any more;
-    `failed` tells it of a fault that somebody else met.
+    `failed` tells it of a fault that somebody else met; `in_force` gives a subscription as it knows
+    it.
     """
 
     readiness: Readiness
     failure: asyncio.Future[str]
     following: asyncio.Future[None]
     failed: Callable[[str], None]
+    in_force: Callable[[str], Entry | None]
 
     def check(self) -> None:
         """Raises HooklaneError if it cannot go on."""

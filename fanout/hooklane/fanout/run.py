@@ -98,7 +98,7 @@ async def fanout_running(
         watch.begin(fanout, follower)
         fanout.start()
         stack.push_async_callback(fanout.stop)
-        yield Running(readiness, fanout.failure, follower.failed, fanout.failed)
+        yield Running(readiness, fanout.failure, follower.failed, fanout.failed, subscribed.entry)
 
 
 def limits_of(settings: Settings) -> Limits:

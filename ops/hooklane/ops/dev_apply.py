@@ -1,6 +1,7 @@
 """Brings the config topic to what the files want: what `subscriptions apply` and `delete` do."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hooklane.ops.subscriptions_plan import Action, Step, plan_apply
@@ -10,6 +11,15 @@ from hooklane.runtime.errors import UsageError
 from hooklane.schemas.book import SubscriptionBook
 from hooklane.schemas.book_status import status_key
 from hooklane.schemas.subscription import Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What was done with a subscription, in words. `now`: as it is in force, None if deleted."""
+
+    id: str
+    said: str
+    now: Subscription | None
 
 
 class Applier:
@@ -27,33 +37,36 @@ class Applier:
         """
         return sorted(entry.id for entry in self._topic.read() if entry.id not in wanted)
 
-    def bring(self, wanted: Mapping[str, Subscription], saved: Collection[str]) -> list[str]:
+    def bring(
+        self, wanted: Mapping[str, Subscription], saved: Collection[str]
+    ) -> tuple[list[Applied], list[str]]:
         """What was done, and what could not be, in words. `saved`: ids of files just written.
 
         Raises:
             BrokerError: Kafka does not answer, or did not acknowledge: to be tried again.
         """
         book = self._topic.read()
-        said: list[str] = []
+        done: list[Applied] = []
+        refused: list[str] = []
         records: list[Record] = []
         for one in wanted.values():
             try:
                 step = self._step(one, book)
             except UsageError as error:
-                said.append(str(error))
+                refused.append(str(error))
                 continue
             word = _word(step, saved)
             if word is not None:
                 records.append(step.wanted.record())
-                said.append(f"{one.id} {word}")
+                done.append(Applied(one.id, word, step.wanted))
         deleted = sorted(self._applied - wanted.keys())
         for name in deleted:
             records += [(name.encode(), None), (status_key(name), None)]
-            said.append(f"{name} deleted; what waited for it is discarded")
+            done.append(Applied(name, "deleted; what waited for it is discarded", None))
         if records:
             self._topic.write(records)
         self._applied = (self._applied - set(deleted)) | wanted.keys()
-        return said
+        return done, refused
 
     def _step(self, wanted: Subscription, book: SubscriptionBook) -> Step:
         now = datetime.now(UTC)

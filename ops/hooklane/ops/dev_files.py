@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol, TypeVar
 
-from hooklane.ops.dev_apply import Applier
+from hooklane.ops.dev_apply import Applied, Applier
 from hooklane.ops.dev_documents import Documents
 from hooklane.ops.dev_folder import LOOK_S, Changes, FolderWatch, snapshot
 from hooklane.ops.subscriptions_files import read_documents
@@ -14,6 +14,10 @@ from hooklane.runtime.errors import BrokerError
 from hooklane.schemas.subscription import Subscription
 
 Subscriptions = dict[str, Subscription]
+R = TypeVar("R")
+
+_FOLLOWED_LOOKS: Final = 250
+_FOLLOWED_LOOK_S: Final = 0.02
 
 
 class Screen(Protocol):
@@ -24,7 +28,8 @@ class Screen(Protocol):
 
 
 class Files:
-    """Follows the folder. `wanted` is told what its files want, whenever they change."""
+    """Follows the folder. `wanted` is told what its files want, whenever they change;
+    `is_followed` says whether the services know of what was applied."""
 
     def __init__(
         self,
@@ -33,12 +38,14 @@ class Files:
         applier: Applier,
         screen: Screen,
         wanted: Callable[[Subscriptions], None],
+        is_followed: Callable[[Applied], bool],
     ) -> None:
         self._source = source
         self._documents = documents
         self._applier = applier
         self._screen = screen
         self._wanted = wanted
+        self._is_followed = is_followed
         self._watch = FolderWatch()
         self._told: set[str] = set()
         self._has_begun = False
@@ -83,14 +90,25 @@ class Files:
 
     async def _bring(self, changes: Changes, wanted: Subscriptions) -> None:
         saved = self._documents.ids_of(changes.changed)
-        for line in await self._answered(partial(self._applier.bring, wanted, saved)):
-            self._screen.note(line)
+        done, refused = await self._answered(partial(self._applier.bring, wanted, saved))
+        for sentence in refused:
+            self._screen.warn(sentence)
+        for one in done:
+            await self._until_followed(one)
+            self._screen.note(f"{one.id} {one.said}")
         if not self._has_begun:
             self._has_begun = True
             for name in await self._answered(partial(self._applier.others, wanted)):
                 self._screen.note(f"{name} is in no file of the folder and stays in force")
 
-    async def _answered(self, ask: Callable[[], list[str]]) -> list[str]:
+    async def _until_followed(self, done: Applied) -> None:
+        """So that an event which is published after it was said is matched by it."""
+        for _ in range(_FOLLOWED_LOOKS):
+            if self._is_followed(done):
+                return
+            await asyncio.sleep(_FOLLOWED_LOOK_S)
+
+    async def _answered(self, ask: Callable[[], R]) -> R:
         """Kafka's answer, however long there is none."""
         while True:
             try:
@@ -105,7 +123,7 @@ class Files:
             self._screen.warn(sentence)
 
 
-async def _to_the_end(ask: Callable[[], list[str]]) -> list[str]:
+async def _to_the_end(ask: Callable[[], R]) -> R:
     """In a thread, whose answer is waited for also when nobody wants it any more.
 
     Else its broker would go before it, and it would wait for an answer for long.

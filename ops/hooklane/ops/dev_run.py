@@ -103,6 +103,7 @@ async def _work(options: Options, screen: "_Screen", secrets: KnownSecrets, fold
                 Applier(place.config_topic),
                 screen,
                 wanted,
+                services.is_followed,
             )
             # A fan-out that begins without its topics joins its group once more for them.
             await files.begin()

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from hooklane.delivery.ground import Running
 from hooklane.fanout.run import fanout_running
+from hooklane.ops.dev_apply import Applied
 from hooklane.ops.dev_board import Told
 from hooklane.ops.dev_ground import Place
 from hooklane.retrier.run import retrier_running
@@ -13,6 +14,7 @@ from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.shutdown import end_on_faults
+from hooklane.schemas.book import Entry
 from hooklane.schemas.subscription import Subscription
 
 _LOOK_S = 0.1
@@ -68,6 +70,10 @@ class Services:
         found = (one.registry.get_sample_value(name, labels) for one in self._metrics)
         return round(sum(value or 0 for value in found))
 
+    def is_followed(self, done: Applied) -> bool:
+        """Whether those that run have taken over what was applied."""
+        return all(_is_known(one.in_force(done.id), done) for one in self._running.values())
+
     async def _fan_out(self) -> None:
         """One fan-out, until the topics change."""
         topics = self.topics
@@ -117,3 +123,7 @@ class Services:
     def _fault(self, reason: str) -> None:
         for one in self._running.values():
             one.failed(reason)
+
+
+def _is_known(entry: Entry | None, done: Applied) -> bool:
+    return done.now == (None if entry is None else entry.subscription)

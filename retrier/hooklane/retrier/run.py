@@ -95,7 +95,7 @@ async def retrier_running(ground: Ground) -> AsyncIterator[Running]:
         writer.start(source, retrier.position, told)
         retrier.start(source)
         stack.push_async_callback(retrier.stop, settings.retrier.shutdown_grace.seconds)
-        yield Running(readiness, retrier.failure, follower.failed, retrier.failed)
+        yield Running(readiness, retrier.failure, follower.failed, retrier.failed, known.entry)
 
 
 def fact_writer(access: KafkaAccess, names: TopicNames, group: str) -> FactWriter:
