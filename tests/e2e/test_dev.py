@@ -41,8 +41,9 @@ def test_without_anything(tmp_path: Path) -> None:
         dev.wait_for("ready, for example for:")
         assert "not a real Kafka" in dev.said
         exports = re.findall(r"^  (export .*)$", dev.said, re.MULTILINE)
+        looks = [f"hooklane {what} list" for what in ("subscriptions", "lanes", "dead-letters")]
         done = subprocess.run(
-            ["bash", "-euc", "\n".join([*exports, printed_command(dev), f"{HOOKLANE} attempts"])],
+            ["bash", "-euc", "\n".join([*exports, printed_command(dev), *looks])],
             env={**ENVIRON, "PATH": f"{Path(HOOKLANE).parent}:{ENVIRON['PATH']}"},
             capture_output=True,
             text=True,
@@ -50,6 +51,7 @@ def test_without_anything(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
+        assert re.search("^dev +active ", done.stdout, re.MULTILINE)
         dev.wait_for('<- /  order.paid c-42 #0 try 1  not signed, next: {"amount": 120}', SOON_S)
         dev.wait_for("-> dev  order.paid c-42 #0 try 1  204 No Content in", SOON_S)
         dev.process.send_signal(signal.SIGINT)

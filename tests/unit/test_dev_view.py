@@ -278,7 +278,9 @@ def test_the_introduction_says_what_the_broker_is() -> None:
     )
     assert "not a real Kafka" in lines[1]
     assert [line for line in lines if "export" in line] == [
-        "  export HOOKLANE_TOPICS__PARTITIONS=4"
+        "  export HOOKLANE_TOPICS__PARTITIONS=4",
+        "  export HOOKLANE_DELIVERY__ALLOW_HTTP=true",
+        "  export HOOKLANE_SECRETS__ALLOW_PLAINTEXT=true",
     ]
     settings = on_kafka(given, Around("kafka:1", (), Path()))
     lines = list(introduction("kafka:1", settings, real=True, folder=Path("s"), receiver=None))

@@ -20,8 +20,9 @@ _SAMPLE_TOPIC = "orders.events"
         "Run all of Hooklane for your own application, in this one process.",
         more="Takes the subscriptions from a folder's files and follows their changes, shows every "
         "request with its reason, and receives webhooks itself where you have no receiver yet. The "
-        "broker is the one inside librdkafka (not a real Kafka, it keeps nothing), unless --kafka "
-        "names one. Without FOLDER it takes ./subscriptions, and if that is not there it sends "
+        "broker is the one inside librdkafka, unless --kafka names one: not a real Kafka, it keeps "
+        "nothing, and takes clients that are built on librdkafka, and aiokafka, but not the Java "
+        "client. Without FOLDER it takes ./subscriptions, and if that is not there it sends "
         "every event to its own receiver. http:// URLs, receivers on this machine and secrets in "
         "the clear are allowed here. Ends by Ctrl-C.",
         example="hooklane dev\n"

@@ -30,16 +30,21 @@ def introduction(
     if receiver is not None:
         yield f"A receiver is at {receiver} and takes every path."
     yield "Ctrl-C ends."
-    exports = list(_exports(address, settings, names, real=real))
-    if exports:
-        yield "For other commands, in their shell:"
-        yield from (f"  export {one}" for one in exports)
+    yield "For other commands, in their shell:"
+    yield from (f"  export {one}" for one in _exports(address, settings, names, real=real))
 
 
 def how_to_publish(topics: tuple[str, ...]) -> str:
     """A command that publishes an event."""
     topic = next((one for one in topics if not one.startswith("^")), _USUAL_TOPIC)
     return f"hooklane publish {topic} {_EVENT}"
+
+
+_ALLOWED = (
+    # Else they take the documents that are good here for bad ones.
+    "HOOKLANE_DELIVERY__ALLOW_HTTP=true",
+    "HOOKLANE_SECRETS__ALLOW_PLAINTEXT=true",
+)
 
 
 def _exports(address: str, settings: Settings, names: TopicNames, *, real: bool) -> Iterator[str]:
@@ -53,3 +58,4 @@ def _exports(address: str, settings: Settings, names: TopicNames, *, real: bool)
         yield f"HOOKLANE_RETRIER__GROUP_ID={settings.retrier.group_id}"
     else:
         yield f"HOOKLANE_TOPICS__PARTITIONS={PARTITIONS}"
+    yield from _ALLOWED
