@@ -208,6 +208,35 @@ def test_nothing_spills_while_attempts_wait_for_the_event_loop() -> None:
     assert len(work.advance(3.0).redirect) == 1
 
 
+def test_what_waits_too_long_behind_a_slow_attempt_leaves_when_that_has_ended() -> None:
+    """Promise of isolation: a hot key whose attempts are slow does not fill the process; rule 3:
+    it leaves in order, once no attempt of it is in flight."""
+    work = schedule()
+    one, two, three = delivery(1), delivery(2), delivery(3)
+    for each in (one, two, three):
+        work.add(each)
+    work.advance(0.0)
+    work.spill(now=2.1, lag=0.01)
+    assert work.advance(2.1) == Steps()
+    work.add(delivery(4, "other"))
+    work.resolved(one)
+    steps = work.advance(2.2)
+    assert steps.redirect == [two, three]
+    assert sequences(steps.start) == [4]
+
+
+def test_a_lane_that_moves_on_in_time_stays() -> None:
+    """Fast attempts behind each other are no reason for the backlog, however many there are."""
+    work = schedule()
+    one, two = delivery(1), delivery(2)
+    work.add(one)
+    work.add(two)
+    work.advance(2.05)
+    work.spill(now=2.1, lag=0.02)
+    work.resolved(one)
+    assert work.advance(2.1).start == [two]
+
+
 def test_hold_forgets_what_waits_and_names_what_is_in_flight() -> None:
     """Rule 6: on revocation nothing new starts; attempts in flight may still end."""
     work = schedule()

@@ -72,6 +72,8 @@ class _Lane:
     name: LaneId
     waiting: deque[Delivery]
     in_flight: Delivery | None = None
+    overdue: bool = False
+    """Whether what waits behind the attempt has waited too long: it goes when that has ended."""
 
     @property
     def first(self) -> Delivery:
@@ -123,7 +125,11 @@ class Schedule:
 
     def resolved(self, delivery: Delivery) -> None:
         """Its attempt ended and it needs no further one."""
-        self._look_at(self._landed(delivery))
+        lane = self._landed(delivery)
+        if lane.overdue and lane.waiting:
+            self._redirect_waiting(lane)
+        else:
+            self._look_at(lane)
 
     def failed(self, delivery: Delivery) -> None:
         """Its attempt ended and it has to come again: it and all behind it are redirected."""
@@ -175,7 +181,9 @@ class Schedule:
         return steps
 
     def spill(self, now: float, lag: float) -> None:
-        """Redirect lanes that waited too long for a slot of their own subscription.
+        """Redirect lanes that waited too long for a slot of their own subscription, or whose own
+        attempts are so slow that what waits behind them does: one hot key would fill the window
+        that all others need. The latter leave once their attempt has ended (rule 3).
 
         Not where the process itself is what is slow, for to write a delivery into the backlog
         costs it more than to make it: attempts that last no longer than a few turns of the event
@@ -183,6 +191,7 @@ class Schedule:
         """
         for queue in list(self._queues.values()):
             self._take_turn(queue)
+            self._mark_overdue(queue, now, lag)
             if not queue.in_turn and _oldest_age(queue, now) > lag * _TURNS:
                 while queue.ready and self._waited(queue.ready[0], now):
                     self._redirect_waiting(queue.ready.popleft())
@@ -208,6 +217,14 @@ class Schedule:
             and self._gate.wait_s(queue.subscription, len(queue.ready) - 1) > self._patience
         ):
             self._redirect_waiting(queue.ready.pop())
+
+    def _mark_overdue(self, queue: _Queue, now: float, lag: float) -> None:
+        for delivery, begun in queue.in_flight.items():
+            if now - begun <= lag * _TURNS:
+                break
+            lane = self._lanes.get(delivery.lane)
+            if lane is not None and lane.waiting and self._waited(lane, now):
+                lane.overdue = True
 
     def _waited(self, lane: _Lane, now: float) -> bool:
         return not lane.waiting or now - lane.waiting[0].admitted > self._patience
