@@ -17,12 +17,15 @@ from tests.support.receiver_script import reset
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One request as it came in. `at`: monotonic seconds of its last byte."""
+    """One request as it came in. `at`: monotonic seconds of its last byte; `client`: the serial
+    number of the client's certificate, in hexadecimal."""
 
     path: str
     headers: dict[str, str]
     body: bytes
     at: float
+    method: str = "POST"
+    client: str = ""
 
     @property
     def sequence(self) -> int:
@@ -147,7 +150,10 @@ class _Connection(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
-        hit = Hit(self._path, self._headers, self._body, time.monotonic())
+        method = self._parser.get_method().decode()
+        shown = self._transport.get_extra_info("peercert") or {}
+        client = str(shown.get("serialNumber", "")).lower()
+        hit = Hit(self._path, self._headers, self._body, time.monotonic(), method, client)
         self._path, self._headers, self._body = "", {}, b""
         if self._sink.keeps:
             self._sink.hits.append(hit)

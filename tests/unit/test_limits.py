@@ -4,7 +4,7 @@ from itertools import pairwise
 from math import ceil
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hooklane.delivery.limits import Pace, RateLimits
@@ -26,7 +26,6 @@ def starts(pace: Pace, *, seconds: float, step_s: float) -> list[float]:
     return found
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 300),
     st.sampled_from([1.0, 60.0, 3600.0]),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hooklane.delivery.payload import templated, templated_by
@@ -60,7 +60,6 @@ def test_what_a_template_says(source: str, output: str) -> None:
     assert rendered(source) == output
 
 
-@settings(deadline=None)
 @given(st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists))
 def test_json_filter_makes_json_of_anything(text: str, tree: object) -> None:
     """Whatever stands in an event, it is one JSON value in the output."""
