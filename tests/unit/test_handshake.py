@@ -107,6 +107,17 @@ def test_the_stricter_rate_is_kept(own: str | None, granted: RateLimit | None, k
     limits = RateLimits()
     limits.grant("s", granted)
     receivers = Receivers(Circuits(), limits, lambda: 100.0)
-    of = document(delivery={} if own is None else {"rate_limit": own})
+    fields: dict[str, object] = {} if own is None else {"rate_limit": own}
+    of = document(delivery={"handshake": True, **fields})
     assert receivers.begins(of) is Permit.FREE
     assert receivers.wait_s(of) == pytest.approx(kept, abs=0.03)
+
+
+def test_what_was_granted_ends_with_the_handshake() -> None:
+    """A document that asks for none any more keeps its own limit only."""
+    limits = RateLimits()
+    limits.grant("s", RateLimit(1, 60.0, "1/m"))
+    receivers = Receivers(Circuits(), limits, lambda: 100.0)
+    of = document(delivery={"rate_limit": "10/s"})
+    receivers.starts(of)
+    assert receivers.wait_s(of) < 0.2

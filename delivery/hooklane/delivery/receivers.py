@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hooklane.delivery.circuit import Circuits, Permit
 from hooklane.delivery.limits import RateLimits
 from hooklane.schemas.subscription import Subscription
+from hooklane.schemas.subscription_values import RateLimit
 
 
 class Receivers:
@@ -23,7 +24,7 @@ class Receivers:
 
     def wait_s(self, document: Subscription, ahead: int = 0) -> float:
         """Seconds until its rate limit lets an attempt start after `ahead` others; 0: now."""
-        limit = self._limits.limit(document.id, document.delivery.rate_limit)
+        limit = self._limit(document)
         if limit is None:
             return 0.0
         return self._limits.wait_s(document.id, limit, self._monotonic(), ahead)
@@ -38,6 +39,11 @@ class Receivers:
 
     def starts(self, document: Subscription) -> None:
         """An attempt of it counts for its rate limit."""
-        limit = self._limits.limit(document.id, document.delivery.rate_limit)
+        limit = self._limit(document)
         if limit is not None:
             self._limits.start(document.id, limit, self._monotonic())
+
+    def _limit(self, document: Subscription) -> RateLimit | None:
+        """The document's own limit, and what its receiver granted where it is asked."""
+        own = document.delivery.rate_limit
+        return self._limits.limit(document.id, own) if document.delivery.handshake else own

@@ -216,6 +216,8 @@ class Exchange:
             if self.again is not None and self._done is not None:
                 (engine, target, request, data), self.again = self.again, None
                 self._connection = None
+                if self.first_byte is not None:
+                    self.first_byte.cancel()
                 engine.connect(self, target, request, data)
                 return
         done, self._done = self._done, None
