@@ -161,5 +161,20 @@ def test_compose_listeners_agree() -> None:
     assert told["KAFKA_INTER_BROKER_LISTENER_NAME"] in advertised
 
 
+def test_the_quickstart_starts_what_compose_has() -> None:
+    """The way with Docker names the file's service, and is what the file itself says to type."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    [(name, _)] = yaml.safe_load(text)["services"].items()
+    said = re.sub(r"\\\n#? *", "", "\n".join(re.findall(r"^#   (.*)$", text, re.MULTILINE)))
+    quickstart = (ROOT / "docs" / "quickstart.md").read_text()
+    section = quickstart.split("### With Docker Compose")[1].split("### ")[0]
+    typed = re.sub(r"\\\n *", "", section.split("```console\n")[1].split("```")[0])
+    commands = [line.removeprefix("$ ") for line in typed.splitlines()]
+    assert commands == [
+        line for line in said.splitlines() if not line.startswith("docker compose down")
+    ]
+    assert commands[1].startswith(f"docker compose exec {name} ")
+
+
 def _pom() -> str:
     return (ROOT / "tests" / "kafka" / "pom.xml").read_text()

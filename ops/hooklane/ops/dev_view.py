@@ -94,15 +94,20 @@ def line_of(said: Said) -> Table:
 def drawn(picture: Picture, width: int) -> Group:
     """The table below the lines. The URLs are only where there is room for them."""
     wide = width >= _WIDE
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    # None changes its width while one looks, but the first.
-    table.add_column("SUBSCRIPTION", no_wrap=True, overflow="ellipsis", min_width=12, max_width=32)
-    table.add_column("DELIVERED", justify="right", no_wrap=True, min_width=9)
-    table.add_column("FAILED", justify="right", no_wrap=True, min_width=6)
-    table.add_column("LAST", no_wrap=True, overflow="ellipsis", min_width=40 if wide else 20)
+    shown = picture.lines[:_SUBSCRIPTIONS]
+    longest = max((len(line.subscription.id) for line in shown), default=0)
+    name = min(max(longest, len("SUBSCRIPTION")), 32 if wide else 20)
+    left = width - sum(one + 2 for one in (name, 9, 6))
+    last = 48 if wide else left
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    # Widths are said: where Rich has to find them, it cuts without an ellipsis.
+    table.add_column("SUBSCRIPTION", no_wrap=True, overflow="ellipsis", width=name)
+    table.add_column("DELIVERED", justify="right", width=9)
+    table.add_column("FAILED", justify="right", width=6)
+    table.add_column("LAST", no_wrap=True, overflow="ellipsis", width=last)
     if wide:
-        table.add_column("URL", no_wrap=True, overflow="ellipsis", min_width=30)
-    for line in picture.lines[:_SUBSCRIPTIONS]:
+        table.add_column("URL", no_wrap=True, overflow="ellipsis", width=left - last - 2)
+    for line in shown:
         url = (_short(line.subscription.url, "dim"),) if wide else ()
         failed = Text(str(line.failed), style="yellow" if line.failed else "dim")
         table.add_row(line.subscription.id, str(line.delivered), failed, _last(line), *url)
