@@ -3,18 +3,22 @@
 import re
 import socket
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from hooklane.runtime import kafka as configs
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka import KafkaAccess
-from hooklane.runtime.kafka_admin import KafkaAdmin, Partition, check_reachable
+from hooklane.runtime.kafka_admin import ASKED_S, KafkaAdmin, Partition, check_reachable
 from hooklane.runtime.kafka_clients import open_producer
 from tests.kafka.broker import Kafka
 from tests.kafka.cluster import KafkaCluster
 from tests.kafka.records import Outgoing, create_topic, produce, read_topic
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -124,6 +128,38 @@ def test_a_silent_listener_is_not_waited_for_longer_than_asked() -> None:
         with pytest.raises(BrokerError, match=r"within 1 s at .*KAFKA__BOOTSTRAP_SERVERS"):
             check_reachable(KafkaAccess(f"127.0.0.1:{port}"), 1.0)
         assert time.monotonic() - begin < 5.0
+
+
+def test_committed_offsets_are_told_while_the_coordinator_moves(
+    kafka_cluster: KafkaCluster, prefix: str
+) -> None:
+    """Who is asked may be dead, or have handed the group on: the answer only comes later."""
+    topic, group = create_topic(kafka_cluster.kafka, f"{prefix}.events"), f"{prefix}-group"
+    access = KafkaAccess(kafka_cluster.bootstrap_servers)
+    consumer = Consumer({**configs.internal_consumer(access), "group.id": group})
+    consumer.commit(offsets=[TopicPartition(topic, 0, 7)], asynchronous=False)
+    consumer.close()
+    admin, place = KafkaAdmin(access, ASKED_S), Partition(topic, 0)
+    assert admin.committed_offsets(group, [place]) == {place: 7}
+    for moves in (kafka_cluster.kill, kafka_cluster.stop):
+        node = kafka_cluster.group_coordinator(group)
+        moves(node)
+        assert _patiently(lambda: admin.committed_offsets(group, [place])) == {place: 7}
+        kafka_cluster.start(node)
+        assert _patiently(lambda: admin.committed_offsets(group, [place])) == {place: 7}
+    assert admin.committed_offsets(f"{prefix}-other", [place]) == {place: None}
+
+
+def _patiently(question: Callable[[], T]) -> T:
+    """As the services ask: again, while there is no answer."""
+    deadline = time.monotonic() + 40.0
+    while True:
+        try:
+            return question()
+        except BrokerError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def test_questions_are_answered_after_the_death_of_a_broker(

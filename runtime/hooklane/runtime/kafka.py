@@ -2,6 +2,7 @@
 
     group consumer          a member of a consumer group: events, or the backlog
     internal consumer       reads Hooklane's own topics by assignment, from where it is told
+    offsets consumer        asks what a group has committed
     transactional producer  what the services write about lanes
     plain producer          everything else that is written
     admin client            questions, and the making of topics
@@ -98,6 +99,11 @@ def internal_consumer(access: KafkaAccess) -> Config:
     # The end of an empty partition is told only when a fetch has waited this long.
     prompt: dict[str, Property] = {"fetch.wait.max.ms": 20}
     return _merged(access, {**_CONSUMING, **prompt}, given, own)
+
+
+def offsets_consumer(access: KafkaAccess, group_id: str) -> Config:
+    """Asks what `group_id` has committed, open transactions waited for; it never joins."""
+    return {**internal_consumer(access), "group.id": group_id}
 
 
 def transactional_producer(access: KafkaAccess, prefix: str, group_id: str) -> Config:

@@ -4,6 +4,7 @@ Everything blocks, for `asyncio.to_thread`; every question has a deadline.
 """
 
 import base64
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
+    Consumer,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -28,7 +29,7 @@ from confluent_kafka.admin._resource import ResourceType
 from hooklane.runtime import kafka
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka import KafkaAccess
-from hooklane.runtime.kafka_clients import open_admin
+from hooklane.runtime.kafka_clients import open_admin, open_unpolled_consumer
 
 R = TypeVar("R")
 
@@ -67,6 +68,8 @@ class KafkaAdmin:
         self._last_error: KafkaError | None = None
         self.client = open_admin(kafka.admin(access), self._heard)
         self._before = self.client
+        self._askers: dict[str, Consumer] = {}
+        self._lock = threading.Lock()
 
     def check_reachable(self) -> None:
         """Wait until a broker answers."""
@@ -134,18 +137,14 @@ class KafkaAdmin:
     ) -> dict[Partition, int | None]:
         """What a group has committed, None where nothing; waits for open transactions to end.
 
-        By this client and not by `Consumer.committed`, which answers only between two polls.
+        By a consumer of its own: the group's answers only between two polls, and an admin client
+        takes the process down when the group's coordinator moves (librdkafka's issue 5040).
         """
         if not partitions:
             return {}
         wanted = [TopicPartition(one.topic, one.number) for one in partitions]
         with self._translated("tell committed offsets"):
-            asked = self.client.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group_id, wanted)],
-                require_stable=True,
-                request_timeout=self._timeout_s,
-            )
-        found = self.answer(asked[group_id], "tell committed offsets").topic_partitions or []
+            found = self._asker_of(group_id).committed(wanted, timeout=self._timeout_s)
         for one in found:
             if one.error is not None:
                 raise BrokerError(
@@ -155,6 +154,13 @@ class KafkaAdmin:
             Partition(one.topic, one.partition): one.offset if one.offset >= 0 else None
             for one in found
         }
+
+    def _asker_of(self, group_id: str) -> Consumer:
+        with self._lock:
+            if group_id not in self._askers:
+                config = kafka.offsets_consumer(self._access, group_id)
+                self._askers[group_id] = open_unpolled_consumer(config)
+            return self._askers[group_id]
 
     def answer(self, future: "Future[R]", question: str) -> R:
         """The result of an admin request, with its errors as BrokerError."""
@@ -218,6 +224,8 @@ class KafkaAdmin:
         """A client that was connected to a broker which died may ask in vain for ever after; the
         one before is kept for those who still wait for its answers."""
         self._before, self.client = self.client, open_admin(kafka.admin(self._access), self._heard)
+        with self._lock:
+            self._askers.clear()
 
     def _unreachable(self, error: KafkaError) -> BrokerError:
         told = self._last_error or error

@@ -63,6 +63,12 @@ def open_consumer(config: Config, heard: Heard = _unheard) -> Consumer:
         return Consumer(_with_callback(config, heard), logger=LOGGER)
 
 
+def open_unpolled_consumer(config: Config) -> Consumer:
+    """One that answers questions and is never polled: what it would say is heard by nobody."""
+    with _refusals():
+        return Consumer({**config, "log_level": "0"})
+
+
 def open_producer(config: Config, heard: Heard = _unheard) -> Producer:
     with _refusals():
         return Producer(_with_callback(config, heard), logger=LOGGER)
