@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from confluent_kafka.admin._scram import (
     UserScramCredentialUpsertion,
 )
 
+from tests.chaos.keeper import Keeper, Kept
 from tests.chaos.stage import Stage, stage, until
 from tests.kafka.broker import Kafka
 from tests.kafka.cluster import KafkaCluster
@@ -165,19 +167,21 @@ def test_a_right_that_is_taken_away(
         AclOperation.WRITE,
         AclPermissionType.DENY,
     )
-    told = by_password(cluster.sasl, user, "secret")
-    with stage(cluster.kafka, prefix) as flowing, pair(flowing, tmp_path, told) as services:
-        flowing.settle()
-        grant(cluster.kafka, [denied])
-        until(lambda: all("uthorization failed" in one.log() for one in services), seconds=30.0)
-        withdraw(cluster.kafka, denied)
-        for one in services:
-            if one.exit_code is not None:
-                assert one.exit_code == 1
-                assert "rights" in one.log().splitlines()[-1]
-                one.start()
-        flowing.finish()
-        assert [one.terminate() for one in services] == [0, 0]
+    told = by_password(cluster.sasl, user, "secret") | {"RETRIER__SPOOL_DIR": str(tmp_path)}
+    endings: Counter[str] = Counter()
+    with stage(cluster.kafka, prefix) as flowing:
+        fanout = Kept(flowing.site.fanout(**told), None, endings)
+        retrier = Kept(flowing.site.retrier(**told), tmp_path, endings)
+        with Keeper({"fanout": [fanout], "retrier": [retrier]}) as keeper:
+            flowing.settle()
+            grant(cluster.kafka, [denied])
+            logs = [kept.process.log for kept in keeper.all]
+            until(lambda: all("uthorization failed" in log() for log in logs), seconds=30.0)
+            withdraw(cluster.kafka, denied)
+            flowing.finish()
+            assert all("rights" in why for why in endings), endings
+            for kept in keeper.all:
+                kept.terminate()
 
 
 @pytest.mark.timeout(200)
