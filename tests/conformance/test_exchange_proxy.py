@@ -161,6 +161,19 @@ async def test_next_address_is_asked_for(make: Make, tls: ssl.SSLContext) -> Non
         assert len(between.asked) == 2
 
 
+async def test_mixed_answer_asks_for_the_public_ones_only(make: Make, tls: ssl.SSLContext) -> None:
+    """Of blocked and allowed addresses in one answer the proxy hears of the allowed ones only."""
+
+    async def mixed(name: str) -> Sequence[str]:
+        return ["10.0.0.1", "127.0.0.1", "169.254.169.254"]
+
+    async with scripted(serve, tls) as server, proxy() as between:
+        engine = make(lookup=mixed, proxy=by(between))
+        answer = await engine.response(post(server.url(scheme="https", host=HOST)))
+        assert answer.status == 200
+        assert between.lines == [f"CONNECT 127.0.0.1:{server.port} HTTP/1.1"]
+
+
 ANSWERS = {
     "refuses": (b"HTTP/1.1 403 No\r\n\r\n", "it answered 403"),
     "no HTTP": (b"SSH-2.0-x\r\n\r\n", "not HTTP/1.1"),
