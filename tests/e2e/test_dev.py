@@ -106,7 +106,7 @@ def test_at_a_terminal(tmp_path: Path) -> None:
     """It draws its table below the lines, says why an application gets nothing, and when again."""
     [nobody] = free_ports(1)
     (tmp_path / "app.yaml").write_text(f"id: app\nurl: http://localhost:{nobody}/\n")
-    arguments = ("dev", "app.yaml", "--port", "0", "--no-receiver", "--topic", "orders.events")
+    arguments = ("dev", "app.yaml", "--port", "0", "--no-receiver")
     with started(*arguments, cwd=tmp_path, terminal=True) as dev:
         dev.wait_for("ready, for example for:")
         servers = re.findall("on a broker of its own at (.*)[.]", dev.said)[0]
@@ -141,4 +141,7 @@ def test_what_it_cannot_begin_with(tmp_path: Path) -> None:
     assert f"use it by --kafka localhost:{port}." in dev.said.splitlines()[-1]
     with started("dev", "nowhere", cwd=tmp_path) as dev:
         assert dev.end(SOON_S) == 2
+    with started("dev", "--kafka", "localhost", cwd=tmp_path) as wrong:
+        assert wrong.end(SOON_S) == 2
+    assert wrong.said == "Error: --kafka localhost is not HOST:PORT, such as localhost:9092.\n"
     assert dev.said == "Error: There is no folder nowhere: make it, or name another one.\n"

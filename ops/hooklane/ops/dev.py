@@ -1,5 +1,6 @@
 """`hooklane dev`: Hooklane for one's own application, in one process, on this machine."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,6 @@ from hooklane.runtime.errors import UsageError
 app = single_command()
 
 _FOLDER = Path("subscriptions")
-_SAMPLE_TOPIC = "orders.events"
 
 
 @app.command(
@@ -77,14 +77,11 @@ def dev(
 
     invocation = invocation_of(context)
     _, given = read_settings(invocation.config)
-    source = _source(folder, receiver=receiver)
-    # The sample matches every topic; one of them is there to begin with.
-    topics = tuple(topic or ((_SAMPLE_TOPIC,) if source is None else ()))
     options = Options(
-        source=source,
-        kafka=kafka,
+        source=_source(folder, receiver=receiver),
+        kafka=_servers(kafka),
         port=port,
-        topics=topics,
+        topics=tuple(topic or ()),
         receiver_port=receiver_port if receiver else None,
         given=given,
     )
@@ -106,3 +103,9 @@ def _source(folder: Path | None, *, receiver: bool) -> Path | None:
             "Without a receiver name a FOLDER of subscriptions: no event would go out."
         )
     return None
+
+
+def _servers(kafka: str | None) -> str | None:
+    if kafka is not None and not re.fullmatch(r"[^,:\s]+:[0-9]+(,[^,:\s]+:[0-9]+)*", kafka):
+        raise UsageError(f"--kafka {kafka} is not HOST:PORT, such as localhost:9092.")
+    return kafka

@@ -10,7 +10,7 @@ from hooklane.schemas.topics import TopicNames
 _EVENT = """--type order.paid --key c-42 --data '{"amount": 120}'"""
 _USUAL_SERVERS = "localhost:9092"
 _USUAL_PREFIX = "hooklane"
-_USUAL_TOPIC = "orders.events"
+SAMPLE_TOPIC = "orders.events"
 
 
 def introduction(
@@ -36,7 +36,7 @@ def introduction(
 
 def how_to_publish(topics: tuple[str, ...]) -> str:
     """A command that publishes an event."""
-    topic = next((one for one in topics if not one.startswith("^")), _USUAL_TOPIC)
+    topic = next((one for one in topics if not one.startswith("^")), SAMPLE_TOPIC)
     return f"hooklane publish {topic} {_EVENT}"
 
 

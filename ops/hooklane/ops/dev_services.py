@@ -9,6 +9,7 @@ from hooklane.fanout.run import fanout_running
 from hooklane.ops.dev_apply import Applied
 from hooklane.ops.dev_board import Told
 from hooklane.ops.dev_ground import Place
+from hooklane.ops.dev_intro import SAMPLE_TOPIC
 from hooklane.retrier.run import retrier_running
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.metrics import Metrics, Service
@@ -45,7 +46,9 @@ class Services:
         self.phase = "starting the fan-out and the retrier"
 
     def consume(self, topics: Sequence[str]) -> None:
-        self.topics = tuple(topics)
+        """These, and on the embedded broker every other one: there the sample's is made, where none
+        is named, since a consumer that finds no topic at all does not join its group."""
+        self.topics = tuple(topics) or (() if self._place.is_real else (SAMPLE_TOPIC,))
 
     async def run(self) -> None:
         """For as long as it is let.
@@ -78,7 +81,10 @@ class Services:
         """One fan-out, until the topics change."""
         topics = self.topics
         if not topics and self._place.is_real:
-            self.phase = "waiting for an event topic: name one in match.topics, or by --topic"
+            self.phase = "waiting for an event topic"
+            self._say(
+                "no event topic yet: name one in match.topics of a subscription, or by --topic"
+            )
             await self._until_changed(topics)
             return
         self.phase = "starting the fan-out"
