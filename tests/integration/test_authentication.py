@@ -153,8 +153,8 @@ def test_a_rate_limit_is_kept_and_delays_nobody_else(sink: WebhookSink, fast: Si
         fast.publish_numbers(keys)
         sink.wait_for(lambda: len(sink.of("free")) == 60, seconds=10)
         fanout.wait_for(lambda: fanout.metric("hooklane_redirects_total") > 0)
-        sink.wait_for(lambda: len(sink.of("limited")) >= 15)
+        sink.wait_for(lambda: len(sink.of("limited")) + len(fast.tasks()) == 60)
         assert fanout.terminate() == 0
     at = [hit.at for hit in sink.of("limited")]
-    assert at[-1] - at[0] >= (len(at) - 1) * 0.09
-    assert len(sink.of("limited")) + len(fast.tasks()) == 60
+    assert 1 < len(at) < 40
+    assert at[-1] - at[0] >= (len(at) - 1) * 0.08
