@@ -20,7 +20,8 @@ NOTICES_SOON = {"KAFKA__PROPERTIES": '{"topic.metadata.refresh.interval.ms": 100
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("drained", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("drained", [True, False])
 def test_a_raised_partition_count_loses_nothing(
     kafka: Kafka, prefix: str, tmp_path: Path, drained: bool
 ) -> None:
@@ -42,6 +43,7 @@ def test_a_raised_partition_count_loses_nothing(
         assert fanout.terminate() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_expired_events_are_counted_and_shouted(
     kafka: Kafka, prefix: str, sink: WebhookSink

@@ -4,12 +4,14 @@ import random
 import resource
 import signal
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.stage import stage
+from tests.chaos.keeper import Keeper, Kept
+from tests.chaos.stage import stage, until
 from tests.kafka.broker import Kafka
 from tests.kafka.records import Outgoing
 from tests.support.site import make_site
@@ -47,37 +49,34 @@ def test_frozen_for_longer_than_the_session(kafka: Kafka, prefix: str, tmp_path:
         assert [one.terminate() for pair in pairs for one in pair] == [0] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_out_of_memory_loses_nothing(kafka: Kafka, prefix: str, tmp_path: Path) -> None:
-    """Allocations fail: the process ends or goes on, and a new one does what it left undone."""
-    with (
-        stage(kafka, prefix) as flowing,
-        flowing.site.fanout() as fanout,
-        flowing.site.retrier(RETRIER__SPOOL_DIR=str(tmp_path)) as retrier,
-    ):
-        for process in (fanout, retrier):
-            process.wait_ready()
-        flowing.settle()
-        ended = []
-        for process in (fanout, retrier):
-            starve(process.pid)
+    """Allocations fail: what cannot go on ends, and the next process does what was left undone."""
+    endings: Counter[str] = Counter()
+    with stage(kafka, prefix) as flowing:
+        fanout = Kept(flowing.site.fanout(), None, endings)
+        retrier = Kept(flowing.site.retrier(RETRIER__SPOOL_DIR=str(tmp_path)), None, endings)
+        with Keeper({"fanout": [fanout], "retrier": [retrier]}) as keeper:
+            flowing.settle()
+            for kept in keeper.all:
+                starve(kept.process.pid)
             # What a process lives on it has already: larger events ask for more.
             flowing.site.publish(
-                Outgoing(b"large", b'{"n":-1,"x":"%b"}' % (b"x" * 900_000)) for _ in range(80)
+                Outgoing(b"large-%d" % at, b'{"n":-1,"x":"%b"}' % (b"x" * 900_000))
+                for at in range(80)
             )
-            ended.append(process.wait_ended())
-            process.start()
-            process.wait_ready()
-            flowing.settle()
-        assert 0 not in ended
-        flowing.finish()
+            until(lambda: endings.total() > 0, lambda: "nobody has run out of memory", 40.0)
+            flowing.finish()
+            for kept in keeper.all:
+                kept.terminate()
 
 
 def starve(pid: int) -> None:
-    """No more address space than it has."""
+    """No more memory of its own than it has. RLIMIT_AS would count what is only reserved."""
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    has = next(int(line.split()[1]) for line in status if line.startswith("VmSize:")) * 1024
-    resource.prlimit(pid, resource.RLIMIT_AS, (has, has))
+    has = next(int(line.split()[1]) for line in status if line.startswith("VmData:")) * 1024
+    resource.prlimit(pid, resource.RLIMIT_DATA, (has, has))
 
 
 @pytest.mark.slow
