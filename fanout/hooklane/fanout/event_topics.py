@@ -1,17 +1,30 @@
 """What the fan-out asks of Kafka about event topics and the lanes topic."""
 
 import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from hooklane.fanout.ownership import Offsets
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.group_poll import Assigned
-from hooklane.runtime.kafka_admin import KafkaAdmin, Partition
+from hooklane.runtime.kafka_admin import Partition
+
+
+class Admin(Protocol):
+    """The part of KafkaAdmin that is asked here."""
+
+    def topic_ids(self, names: Iterable[str]) -> dict[str, str]: ...
+    def first_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]: ...
+    def high_watermarks(self, partitions: Sequence[Partition]) -> dict[Partition, int]: ...
+    def committed_offsets(
+        self, group_id: str, partitions: Sequence[Partition]
+    ) -> dict[Partition, int | None]: ...
 
 
 class KafkaEventTopics:
     """Blocking questions, each in a thread of its own."""
 
-    def __init__(self, admin: KafkaAdmin, group: str, lanes_topic: str) -> None:
+    def __init__(self, admin: Admin, group: str, lanes_topic: str) -> None:
         self._admin = admin
         self._group = group
         self._lanes_topic = lanes_topic

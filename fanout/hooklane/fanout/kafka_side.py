@@ -1,13 +1,15 @@
 """The fan-out's Kafka clients: one consumer in the group, one of the lanes, one producer."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import structlog
+from confluent_kafka import Consumer
 
 from hooklane.fanout.commit import Write
 from hooklane.fanout.delivery import Place
-from hooklane.fanout.event_topics import KafkaEventTopics
+from hooklane.fanout.event_topics import Admin, KafkaEventTopics
 from hooklane.fanout.ownership import Restorer
 from hooklane.fanout.process import Process
 from hooklane.fanout.redirect import Share
@@ -18,9 +20,9 @@ from hooklane.fanout.writer import CommitResult, TransactionWriter
 from hooklane.runtime import kafka
 from hooklane.runtime.group_poll import GroupPoll, Owner
 from hooklane.runtime.kafka import KafkaAccess
-from hooklane.runtime.kafka_admin import KafkaAdmin
 from hooklane.runtime.kafka_clients import open_consumer, open_producer
-from hooklane.runtime.transactions import TransactionThread
+from hooklane.runtime.threads import SYSTEM_THREADS, Threads
+from hooklane.runtime.transactions import TransactionalProducer, TransactionThread
 from hooklane.schemas.lane import LaneId
 
 log = structlog.get_logger(__name__)
@@ -28,22 +30,53 @@ log = structlog.get_logger(__name__)
 _REVOKE_EXTRA_S = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The group's member, the reader of the lanes, and what opens a transactional producer, whose
+    transactions may last `transaction_s` seconds."""
+
+    member: Consumer
+    lanes: Consumer
+    producer: Callable[[], TransactionalProducer]
+    transaction_s: float
+
+
+def open_clients(access: KafkaAccess, layout: Layout) -> Clients:
+    """Those of the cluster that the settings name.
+
+    Raises:
+        SettingsError: a property is wrong, or the session timeout too short for transactions.
+    """
+    producer = kafka.transactional_producer(access, layout.names.prefix, layout.group)
+    return Clients(
+        member=open_consumer(kafka.group_consumer(access, layout.group)),
+        lanes=open_consumer(kafka.internal_consumer(access)),
+        producer=lambda: open_producer(producer),
+        transaction_s=int(producer["transaction.timeout.ms"]) / 1000,
+    )
+
+
 class KafkaSide:
     """Made in the running event loop, after the topics were found to be right."""
 
     def __init__(
-        self, access: KafkaAccess, admin: KafkaAdmin, process: Process, layout: Layout
+        self,
+        clients: Clients,
+        admin: Admin,
+        process: Process,
+        layout: Layout,
+        threads: Threads = SYSTEM_THREADS,
     ) -> None:
-        self._access = access
         self._process = process
         self._layout = layout
-        self._consumer = open_consumer(kafka.group_consumer(access, process.group))
-        self._tail = LaneTail(open_consumer(kafka.internal_consumer(access)), layout.names.lanes)
+        self._threads = threads
+        self._consumer = clients.member
+        self._tail = LaneTail(clients.lanes, layout.names.lanes, threads)
         self.topics = KafkaEventTopics(admin, process.group, layout.names.lanes)
-        producer = kafka.transactional_producer(access, layout.names.prefix, process.group)
-        transaction_s = int(producer["transaction.timeout.ms"]) / 1000
-        self._transaction_s = transaction_s
-        self._writer = TransactionWriter(lambda: open_producer(producer), transaction_s)
+        self._transaction_s = clients.transaction_s
+        self._writer = TransactionWriter(
+            clients.producer, clients.transaction_s, process.clock.monotonic
+        )
         self._thread = TransactionThread(self._writer.open)
         self.open, self.reopen = self._thread.open, self._thread.reopen
         self._restorer: LaneRestorer | None = None
@@ -52,7 +85,9 @@ class KafkaSide:
         """The poll thread of these event topics, for its owner to be."""
         clock = self._process.clock
         limit_s = grace_s + self._transaction_s + _REVOKE_EXTRA_S
-        return lambda owner: GroupPoll(self._consumer, topics, owner, clock.monotonic, limit_s)
+        return lambda owner: GroupPoll(
+            self._consumer, topics, owner, clock.monotonic, limit_s, threads=self._threads
+        )
 
     def restorer(self, released: Callable[[Place, LaneId, int], None]) -> Restorer:
         """The lanes of what is assigned, read on a thread of its own from now on."""

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from hooklane.delivery.ground import Ground, Running, standing_on_kafka
 from hooklane.fanout.commit import Pace, Write
-from hooklane.fanout.kafka_side import KafkaSide
+from hooklane.fanout.kafka_side import KafkaSide, open_clients
 from hooklane.fanout.match import Matcher
 from hooklane.fanout.owned import OwnedPartitions
 from hooklane.fanout.process import Process
@@ -77,7 +77,7 @@ async def fanout_running(
         await follower.start()
         readiness.subscriptions_read()
         layout = Layout(settings.topic_names, settings.topics.partitions, process.group)
-        side = KafkaSide(ground.access, ground.admin, process, layout)
+        side = KafkaSide(open_clients(ground.access, layout), ground.admin, process, layout)
         stack.push_async_callback(side.close)
         await side.open()
         outside = Outside(

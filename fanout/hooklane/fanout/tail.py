@@ -19,6 +19,7 @@ from confluent_kafka import (
 )
 
 from hooklane.fanout.restore import LaneLine
+from hooklane.runtime.threads import SYSTEM_THREADS, Started, Threads
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,7 @@ class Reader(Protocol):
 class LaneTail:
     """Follows partitions of the lanes topic with one consumer (read_committed, EOF events on)."""
 
-    def __init__(self, consumer: Consumer, topic: str) -> None:
+    def __init__(self, consumer: Consumer, topic: str, threads: Threads = SYSTEM_THREADS) -> None:
         self._consumer = consumer
         self._topic = topic
         self._reader: Reader | None = None
@@ -47,19 +48,20 @@ class LaneTail:
         self._readings: dict[int, int] = {}
         self._next_reading = 0
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lanes", daemon=True)
+        self._threads = threads
+        self._thread: Started | None = None
 
     def start(self, reader: Reader) -> None:
         self._reader = reader
-        self._thread.start()
+        self._thread = self._threads.start(self._run, "lanes")
 
     async def stop(self) -> None:
         """Also before the start, when that was never reached."""
         self._stopping.set()
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
-        elif self._reader is None:
+        if self._thread is None:
             await asyncio.to_thread(self._consumer.close)
+        elif self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
 
     def read_from_start(self, partition: int) -> int:
         """Begin `partition` anew; the number comes with all that this reading finds."""

@@ -56,7 +56,8 @@ class Flow:
         self._owned = owned
         self._pause = pause
         self._resume = resume
-        self._paused: set[EventPartition] = set()
+        # In the order in which they were paused: a set's would be by chance.
+        self._paused: dict[EventPartition, None] = {}
         self._closed = False
 
     def close(self) -> None:
@@ -76,7 +77,7 @@ class Flow:
         for one in partitions:
             full = self._closed or self._window.is_full(one.ledger, len(self._owned))
             if full and one not in self._paused:
-                self._paused.add(one)
+                self._paused[one] = None
                 self._pause(one)
 
     def shrunk(self, partition: EventPartition) -> None:
@@ -84,7 +85,7 @@ class Flow:
         if self._closed or partition not in self._paused:
             return
         if self._window.has_room(partition.ledger, max(len(self._owned), 1)):
-            self._paused.discard(partition)
+            del self._paused[partition]
             self._resume(partition)
 
     def look(self) -> None:
@@ -93,4 +94,4 @@ class Flow:
             if self._owned.holds(one):
                 self.shrunk(one)
             else:
-                self._paused.discard(one)
+                del self._paused[one]

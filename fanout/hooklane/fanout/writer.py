@@ -1,5 +1,6 @@
 """Shares of event partitions as one transaction."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from confluent_kafka import TopicPartition
@@ -16,9 +17,12 @@ class TransactionWriter:
     """Writes one transaction after the other; blocking, for a thread of its own."""
 
     def __init__(
-        self, connect: Callable[[], transactions.TransactionalProducer], timeout_s: float
+        self,
+        connect: Callable[[], transactions.TransactionalProducer],
+        timeout_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._writer = transactions.TransactionWriter(connect, timeout_s)
+        self._writer = transactions.TransactionWriter(connect, timeout_s, monotonic)
         self.open = self._writer.open
 
     def write(

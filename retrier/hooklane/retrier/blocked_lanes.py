@@ -1,11 +1,13 @@
 """Reads the lanes topic once: which lanes are blocked. For a spool that is made anew."""
 
 import time
+from collections.abc import Sequence
+from typing import Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from hooklane.runtime.errors import BrokerError
-from hooklane.runtime.kafka_admin import KafkaAdmin, Partition
+from hooklane.runtime.kafka_admin import Partition
 from hooklane.schemas.codec import LANES, CodecError
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import LaneRecord
@@ -15,8 +17,14 @@ _BATCH = 1000
 _QUIET_S = 30.0
 
 
+class Watermarks(Protocol):
+    """Who knows where partitions end."""
+
+    def high_watermarks(self, partitions: Sequence[Partition]) -> dict[Partition, int]: ...
+
+
 def read_blocked_lanes(
-    consumer: Consumer, admin: KafkaAdmin, topic: str, partitions: int
+    consumer: Consumer, admin: Watermarks, topic: str, partitions: int
 ) -> dict[LaneId, LaneRecord]:
     """The `blocked` records in force, by lane. Blocks until the high watermarks are reached.
 

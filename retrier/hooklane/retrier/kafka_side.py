@@ -1,34 +1,48 @@
 """What the retrier asks of Kafka: where to begin, how far to read, which lanes are blocked."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
-from hooklane.retrier.blocked_lanes import read_blocked_lanes
+from confluent_kafka import Consumer
+
+from hooklane.retrier.blocked_lanes import Watermarks, read_blocked_lanes
 from hooklane.retrier.restore import BacklogFacts
-from hooklane.runtime import kafka
 from hooklane.runtime.errors import TopicsError
 from hooklane.runtime.group_poll import Assigned
-from hooklane.runtime.kafka import KafkaAccess
-from hooklane.runtime.kafka_admin import KafkaAdmin, Partition
-from hooklane.runtime.kafka_clients import open_consumer
+from hooklane.runtime.kafka_admin import Partition
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import LaneRecord
 from hooklane.schemas.topics import TopicNames
 
 
+class Admin(Watermarks, Protocol):
+    """The part of KafkaAdmin that is asked here."""
+
+    def topic_ids(self, names: Iterable[str]) -> dict[str, str]: ...
+    def configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]: ...
+    def first_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]: ...
+    def committed_offsets(
+        self, group_id: str, partitions: Sequence[Partition]
+    ) -> dict[Partition, int | None]: ...
+
+
 class KafkaBacklog:
-    """Blocking questions, each in a thread. Every method raises BrokerError without an answer."""
+    """Blocking questions, each in a thread. Every method raises BrokerError without an answer.
+
+    `open_reader` opens a consumer for the lanes topic.
+    """
 
     def __init__(
         self,
-        access: KafkaAccess,
-        admin: KafkaAdmin,
+        open_reader: Callable[[], Consumer],
+        admin: Admin,
         group: str,
         names: TopicNames,
         partitions: int,
     ) -> None:
+        self._open_reader = open_reader
         self._group = group
-        self._access = access
         self._admin = admin
         self._names = names
         self._partitions = partitions
@@ -66,7 +80,7 @@ class KafkaBacklog:
         }
 
     def _blocked_lanes(self) -> dict[LaneId, LaneRecord]:
-        consumer = open_consumer(kafka.internal_consumer(self._access))
+        consumer = self._open_reader()
         try:
             return read_blocked_lanes(consumer, self._admin, self._names.lanes, self._partitions)
         finally:

@@ -87,7 +87,13 @@ async def retrier_running(ground: Ground) -> AsyncIterator[Running]:
         backlog = _backlog(settings, spool, known, receivers)
         layout = Layout(names, partitions, ground.limits.dead_letters_max_bytes)
         workshop = Workshop(backlog, spool, ground.attempts, writer, layout, circuits, around)
-        questions = KafkaBacklog(access, ground.admin, group, names, partitions)
+        questions = KafkaBacklog(
+            lambda: open_consumer(kafka.internal_consumer(access)),
+            ground.admin,
+            group,
+            names,
+            partitions,
+        )
         ownership = Ownership(questions, tiers, spool, backlog, workshop, writer.flush, around)
         retrier = Retrier(spool, backlog, workshop, ownership, questions, tiers, around)
         source = _source(settings, access, retrier, tiers, around)

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from hooklane.runtime.threads import SYSTEM_THREADS, Started, Threads
+
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
@@ -101,6 +103,7 @@ class GroupPoll:
         monotonic: Callable[[], float],
         answer_limit_s: float,
         along: Callable[[Assigned], Sequence[Assigned]] = _nothing_along,
+        threads: Threads = SYSTEM_THREADS,
     ) -> None:
         """`answer_limit_s`: how long the owner may take to begin or end the work on partitions.
         `along`: partitions that the group does not know of, and that go with one which it gives.
@@ -121,17 +124,19 @@ class GroupPoll:
         # How often each partition was given to us: as the thread knows it, and as the loop does.
         self._terms: Counter[Assigned] = Counter()
         self._known_terms: dict[Assigned, int] = {}
-        self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
+        self._threads = threads
+        self._thread: Started | None = None
         self.polls = 0
         self.metadata: bytes | None = None
 
     def start(self) -> None:
-        self._thread.start()
+        self._thread = self._threads.start(self._run, "poll")
 
     async def stop(self) -> None:
         """Leave the group; the revocation of what is left comes before this returns."""
         self._stopping.set()
-        await asyncio.to_thread(self._thread.join)
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
 
     def pause(self, partitions: Sequence[Assigned]) -> None:
         """Fetch nothing of these until `resume`. Takes effect after the poll under way."""
@@ -312,11 +317,9 @@ class GroupPoll:
 
     def _ask(self, question: Coroutine[Any, Any, T]) -> T | None:
         """The event loop's answer, or None if it takes too long."""
-        work = asyncio.run_coroutine_threadsafe(question, self._loop)
         try:
-            return work.result(self._answer_limit_s)
+            return self._threads.ask(question, self._loop, self._answer_limit_s)
         except TimeoutError:
-            work.cancel()
             return None
 
     def _tell_metadata(self, at: float) -> None:

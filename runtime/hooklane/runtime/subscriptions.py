@@ -22,6 +22,7 @@ import structlog
 from hooklane.runtime.errors import BrokerError, HooklaneError, TopicsError
 from hooklane.runtime.metrics import Metrics
 from hooklane.runtime.subscriptions_reader import End, Line, Replaced
+from hooklane.runtime.threads import SYSTEM_THREADS, Started, Threads
 from hooklane.schemas.book import BookChange, ChangeKind, Entry, SubscriptionBook
 from hooklane.schemas.subscription_values import ServicePolicy
 
@@ -66,6 +67,8 @@ class SubscriptionFollower:
         policy: ServicePolicy,
         on_change: Callable[[BookChange], None],
         metrics: Metrics,
+        threads: Threads = SYSTEM_THREADS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reader = reader
         self._policy = policy
@@ -75,7 +78,9 @@ class SubscriptionFollower:
         self._started: asyncio.Future[None] = self._loop.create_future()
         self.failed: asyncio.Future[None] = self._loop.create_future()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="subscriptions", daemon=True)
+        self._threads = threads
+        self._monotonic = monotonic
+        self._thread: Started | None = None
         self._book = SubscriptionBook(policy)
         self._complained = False
 
@@ -92,13 +97,13 @@ class SubscriptionFollower:
         Raises:
             TopicsError: the config topic is not there.
         """
-        self._thread.start()
+        self._thread = self._threads.start(self._run, "subscriptions")
         await self._started
 
     async def stop(self) -> None:
         """End the thread and close its connections."""
         self._stopping.set()
-        if self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive():
             await asyncio.to_thread(self._thread.join)
         for waiting in (self._started, self.failed):
             waiting.cancel()
@@ -141,7 +146,7 @@ class SubscriptionFollower:
         book = SubscriptionBook(self._policy)
         self._reader.begin()
         target = self._reader.end()
-        judged = time.monotonic()
+        judged = self._monotonic()
         while book.position < target and not self._stopping.is_set():
             match self._reader.poll(_POLL_S):
                 case Line() as line:
@@ -152,8 +157,8 @@ class SubscriptionFollower:
                 case Replaced():
                     return None
                 case None:
-                    if time.monotonic() - judged > _AGAIN_S:
-                        judged = time.monotonic()
+                    if self._monotonic() - judged > _AGAIN_S:
+                        judged = self._monotonic()
                         # A topic that was made again may never reach the old one's end.
                         target = min(target, self._reader.end())
         # What was read in between may be of two topics.
@@ -161,7 +166,7 @@ class SubscriptionFollower:
 
     def _follow(self, book: SubscriptionBook) -> None:
         """Until the topic is replaced, or the follower is to stop."""
-        judge_at = time.monotonic() + _IDENTITY_S
+        judge_at = self._monotonic() + _IDENTITY_S
         while not self._stopping.is_set():
             match self._reader.poll(_POLL_S):
                 case Line() as line:
@@ -174,8 +179,8 @@ class SubscriptionFollower:
                     break
                 case None:
                     pass
-            if time.monotonic() > judge_at:
-                judge_at = time.monotonic() + _IDENTITY_S
+            if self._monotonic() > judge_at:
+                judge_at = self._monotonic() + _IDENTITY_S
                 if self._reader.is_replaced():
                     break
         if not self._stopping.is_set():

@@ -76,9 +76,15 @@ class TransactionWriter:
     each step; it is below the session timeout.
     """
 
-    def __init__(self, connect: Callable[[], TransactionalProducer], timeout_s: float) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], TransactionalProducer],
+        timeout_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._connect = connect
         self._timeout_s = timeout_s
+        self._monotonic = monotonic
         self._producer: TransactionalProducer | None = None
 
     def open(self) -> None:
@@ -88,7 +94,7 @@ class TransactionWriter:
             KafkaException: it could not be done in time.
         """
         producer = self._connect()
-        _persist(lambda: producer.init_transactions(self._timeout_s), self._timeout_s * 3)
+        self._persist(lambda: producer.init_transactions(self._timeout_s), self._timeout_s * 3)
         self._producer = producer
 
     def write(
@@ -129,13 +135,23 @@ class TransactionWriter:
             KafkaException: nothing is certain.
         """
         try:
-            _persist(call, self._timeout_s)
+            self._persist(call, self._timeout_s)
         except KafkaException as error:
             cause: KafkaError = error.args[0]
             if not cause.txn_requires_abort():
                 raise
-            _persist(lambda: producer.abort_transaction(self._timeout_s), self._timeout_s)
+            self._persist(lambda: producer.abort_transaction(self._timeout_s), self._timeout_s)
             raise _AbortedError(str(cause)) from error
+
+    def _persist(self, call: Callable[[], None], seconds: float) -> None:
+        """Repeat a call that may be repeated: librdkafka goes on where it stopped."""
+        deadline = self._monotonic() + seconds
+        while True:
+            try:
+                return call()
+            except KafkaException as error:
+                if not error.args[0].retriable() or self._monotonic() >= deadline:
+                    raise
 
 
 class TransactionThread:
@@ -194,14 +210,3 @@ def _produce(producer: TransactionalProducer, waiting: deque[Outgoing]) -> None:
             producer.poll(0.05)
         else:
             waiting.popleft()
-
-
-def _persist(call: Callable[[], None], seconds: float) -> None:
-    """Repeat a call that may be repeated: librdkafka goes on where it stopped."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return call()
-        except KafkaException as error:
-            if not error.args[0].retriable() or time.monotonic() >= deadline:
-                raise
