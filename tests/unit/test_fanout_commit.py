@@ -387,6 +387,22 @@ async def test_the_loop_goes_on_after_an_abort() -> None:
     assert stage.log.offsets == [[(0, 1)], [(0, 1)]]
 
 
+async def test_what_was_settled_under_an_abort_follows_by_itself() -> None:
+    """What came while an aborted share waited for its second try is not in it: it is written
+    afterwards, though nothing more changes."""
+    one = partition()
+    stage = Stage(one)
+    stage.log.results.append(ABORTED)
+    async with stage.running():
+        stage.redirect(one)
+        await until(lambda: stage.log.written)
+        stage.settle(one)
+        await asyncio.sleep(0.1)
+        stage.group.polled()
+        await until(lambda: len(stage.said) > 1)
+    assert stage.log.offsets == [[(0, 1)], [(0, 1)], [(0, 2)]]
+
+
 async def test_the_loop_goes_on_when_the_fence_opens() -> None:
     """What could not be written while the fence was closed is written afterwards."""
     one = partition()

@@ -118,7 +118,10 @@ class Committer:
             metadata = self._group.metadata
             if metadata is None or not self._may_write(last):
                 return None
-            if not self._pending:
+            if self._pending:
+                # What has changed since they were taken is not in these shares.
+                self._wanted.set()
+            else:
                 self._pending = list(self._take())
             if not self._pending:
                 return CommitResult.COMMITTED
