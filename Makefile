@@ -11,6 +11,7 @@
 #   make explore                 every run of the lane protocol: EXPLORE_ARGS="--keys aaa --failures 3"
 #   make chaos                   everything dies at random for ten minutes: SECONDS=600 SEED=7
 #   make chaos-slow              the fault tests that take long, which make test leaves out
+#   make simulate                both services under faults, from seeds: SEEDS=500, 500-999, =1234
 #   make pins                    writes requirements/ anew, with the newest versions
 #
 # PYTHON chooses the interpreter (3.11 to 3.13).
@@ -22,6 +23,8 @@ BENCH_ARGS ?=
 EXPLORE_ARGS ?=
 SECONDS ?= 600
 SEED ?=
+SEEDS ?= 500
+SIMULATE_ARGS ?=
 
 ROOMS := producer fanout retrier delivery schemas runtime ops
 PINS := requirements/build.txt requirements/services.txt requirements/test.txt requirements/check.txt
@@ -29,7 +32,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 CODE = $(ROOMS) tests requirements $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench explore chaos chaos-slow pins wheel python kafka
+.PHONY: demo test check bench explore chaos chaos-slow simulate pins wheel python kafka
 # One environment or wheel at a time: pip runs side by side would only share two cores.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -63,6 +66,10 @@ chaos: kafka wheel .venv/test/.made
 chaos-slow: kafka wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
 	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest -m slow tests/chaos
+
+simulate: wheel .venv/test/.made
+	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
+	.venv/test/bin/python -m tests.simulation $(SEEDS) $(SIMULATE_ARGS)
 
 pins: python
 	$(PYTHON) requirements/pins.py requirements

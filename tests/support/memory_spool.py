@@ -94,7 +94,7 @@ class MemorySpool:
                 (head.standing.due_ms for head in self._heads_of(name) if not head.standing.halted),
                 default=None,
             )
-            for name in {head.subscription for head in self._heads().values()}
+            for name in sorted({head.subscription for head in self._heads().values()})
         }
 
     def add_stray(self, ticket: StrayTicket) -> None:
