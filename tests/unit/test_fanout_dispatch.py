@@ -246,6 +246,49 @@ def test_a_newer_document_voids_the_410() -> None:
     assert stage.attempts.sequences == [0, 1]
 
 
+def test_behind_a_letter_of_the_410_nothing_starts_before_it_is_committed() -> None:
+    """Promise of order: given up without an attempt, it would be attempted after a crash, and must
+    not come behind what a newer document let through meanwhile."""
+    stage = Stage()
+    stage.comes()
+    stage.ends(GONE)
+    stage.commits()
+    stage.comes()
+    stage.book.entries["s"] = entry("s", 8)
+    stage.comes()
+    stage.comes("another")
+    assert stage.attempts.sequences == [0, 3]
+    assert [one.offset for one in stage.commits().dead_letters] == [1]
+    assert stage.attempts.sequences == [0, 3, 2]
+
+
+def test_behind_one_too_large_for_a_pause_nothing_starts_before_its_letter_is_committed() -> None:
+    """The same where the backlog could not take what was to wait there."""
+    stage = Stage()
+    stage.book.entries["s"] = entry("s", 7, state="paused")
+    stage.comes(size=LIMIT)
+    stage.book.entries["s"] = entry("s", 8)
+    stage.comes()
+    assert stage.attempts.sequences == []
+    stage.commits()
+    assert stage.attempts.sequences == [1]
+
+
+def test_a_letter_without_an_attempt_goes_with_its_partition() -> None:
+    """Cut off before it was committed: its lane is forgotten, and a late word does nothing."""
+    stage = Stage()
+    stage.comes()
+    stage.ends(GONE)
+    stage.commits()
+    stage.comes()
+    share = stage.share()
+    stage.dispatcher.cut_off([stage.first.place])
+    stage.dispatcher.committed(share.dead_letters)
+    stage.book.entries["s"] = entry("s", 8)
+    stage.comes()
+    assert stage.attempts.sequences == [0, 2]
+
+
 def test_deleted_while_an_attempt_was_in_flight() -> None:
     """The attempt's own document decides about it; what waits behind it is discarded."""
     stage = Stage()

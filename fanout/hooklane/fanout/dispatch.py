@@ -55,6 +55,8 @@ class Dispatcher:
         self._landings: dict[Delivery, asyncio.Future[None]] = {}
         self._given_up: dict[tuple[LaneId, int], Delivery] = {}
         """Attempted, given up, and their dead letters not committed yet."""
+        self._never_attempted: dict[tuple[LaneId, int], Delivery] = {}
+        """The same, without an attempt."""
         self._waking: asyncio.TimerHandle | None = None
         self._wakes_at = 0.0
 
@@ -85,6 +87,9 @@ class Dispatcher:
             if delivery is not None:
                 self._landed(delivery)
                 self._schedule.resolved(delivery)
+            delivery = self._never_attempted.pop((letter.lane, letter.sequence), None)
+            if delivery is not None:
+                self._schedule.lettered(delivery)
         self.step()
 
     async def drain(self, places: Iterable[Place], grace_s: float) -> None:
@@ -104,6 +109,8 @@ class Dispatcher:
         gone = by_place(places)
         for delivery in [one for one in self._failed if gone(one.place)]:
             del self._failed[delivery]
+        for key in [key for key, one in self._never_attempted.items() if gone(one.place)]:
+            del self._never_attempted[key]
         for delivery in self._schedule.hold(gone):
             running = self._running.pop(delivery, None)
             if running is not None:
@@ -198,6 +205,7 @@ class Dispatcher:
             partition.draft.redirect(redirect)
             self._changed(partition)
         else:
+            self._schedule.gives_up(delivery)
             self._give_up(delivery, DeadLetterReason.TOO_LARGE)
 
     def _discard(self, delivery: Delivery) -> None:
@@ -206,6 +214,7 @@ class Dispatcher:
         self._changed(partition)
 
     def _give_up(self, delivery: Delivery, reason: DeadLetterReason) -> None:
+        self._never_attempted[delivery.lane, delivery.sequence] = delivery
         letter = self._rules.letter(delivery, reason, self._clock.wall_ms())
         partition = self._partition_of(delivery)
         partition.draft.give_up(delivery.subscriber, letter)

@@ -74,10 +74,19 @@ class _Lane:
     in_flight: Delivery | None = None
     overdue: bool = False
     """Whether what waits behind the attempt has waited too long: it goes when that has ended."""
+    given_up: dict[int, Place] | None = None
+    """Sequences without an attempt whose dead letters are not committed: no attempt goes before."""
 
     @property
-    def first(self) -> Delivery:
-        return self.in_flight or self.waiting[0]
+    def place(self) -> Place:
+        if self.in_flight is not None:
+            return self.in_flight.place
+        return next(iter((self.given_up or {}).values()), None) or self.waiting[0].place
+
+    def give_up(self, delivery: Delivery) -> None:
+        if self.given_up is None:
+            self.given_up = {}
+        self.given_up[delivery.sequence] = delivery.place
 
 
 @dataclass(slots=True, eq=False)
@@ -137,6 +146,24 @@ class Schedule:
         self._redirect(delivery)
         self._redirect_waiting(lane)
 
+    def gives_up(self, delivery: Delivery) -> None:
+        """It becomes a dead letter without an attempt, by somebody else's verdict."""
+        lane = self._lanes.get(delivery.lane)
+        if lane is None:
+            lane = self._lanes[delivery.lane] = _Lane(delivery.lane, deque())
+        lane.give_up(delivery)
+
+    def lettered(self, delivery: Delivery) -> None:
+        """The dead letter of one without an attempt is committed: what waits behind it goes on.
+
+        After a crash before that it would be attempted, behind what came after it.
+        """
+        lane = self._lanes.get(delivery.lane)
+        if lane is None or lane.given_up is None:
+            return
+        if lane.given_up.pop(delivery.sequence, None) is not None and not lane.given_up:
+            self._look_at(lane)
+
     def hold(self, held: Callable[[Place], bool]) -> list[Delivery]:
         """Start nothing more of these event partitions; returns what is in flight of them.
 
@@ -144,7 +171,7 @@ class Schedule:
         """
         in_flight = []
         for lane in list(self._lanes.values()):
-            if not held(lane.first.place):
+            if not held(lane.place):
                 continue
             lane.waiting.clear()
             if lane.in_flight is not None:
@@ -266,17 +293,20 @@ class Schedule:
         while lane.waiting:
             match self._gate.judge(lane.waiting[0]):
                 case Verdict.ATTEMPT:
-                    return True
+                    return not lane.given_up
                 case Verdict.REDIRECT:
                     self._redirect(*lane.waiting)
                     lane.waiting.clear()
                 case Verdict.DISCARD:
                     self._steps.discard.append(lane.waiting.popleft())
                 case Verdict.GIVE_UP:
-                    self._steps.give_up.append(lane.waiting.popleft())
+                    delivery = lane.waiting.popleft()
+                    lane.give_up(delivery)
+                    self._steps.give_up.append(delivery)
                 case never:
                     assert_never(never)
-        self._lanes.pop(lane.name, None)
+        if not lane.given_up:
+            self._lanes.pop(lane.name, None)
         return False
 
     def _redirect_waiting(self, lane: _Lane) -> None:
