@@ -158,7 +158,7 @@ class Cluster:
         return transaction is not None and transaction.decided is not Ending.OPEN
 
     def _later(self, call: Callable[[], None]) -> None:
-        slow = self._rng.random() < (0.5 if self.loop.time() < self.slow_markers_until else 0.03)
+        slow = self._rng.random() < (0.6 if self.loop.time() < self.slow_markers_until else 0.1)
         delay = self._rng.uniform(0.2, 1.5) if slow else self._rng.uniform(0.0005, 0.005)
         self.loop.at_large(delay, call)
 

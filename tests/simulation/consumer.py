@@ -304,7 +304,7 @@ class SimMember(SimReader):
         self._more.set()
 
     def _beat_later(self) -> None:
-        self._soon(self._beat, self._group.session_s / 6)
+        self._soon(self._beat, self._group.session_s / 12)
 
     def _beat(self) -> None:
         self._beat_later()

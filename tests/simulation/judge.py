@@ -118,14 +118,16 @@ class Judge:
         self._by_key[partition, key].append(offset)
         self.wanted |= {(name, uid, partition, offset) for name, uid in wanted.items()}
 
-    def excuse(self) -> None:
-        """Something has just died, was cut off, or lost an answer: repeats may follow."""
-        self._excused = self._loop.time()
+    def excuse(self, node: Node) -> None:
+        """It has just died, was cut off, or lost an answer: repeats may follow. Nobody counts on
+        one that was cut off before, so nothing that it loses now is a reason for others."""
+        if not self.is_cut_off(node):
+            self._excused = self._loop.time()
 
     def cut_off(self, node: Node) -> None:
         """Its group counts on it no more."""
+        self.excuse(node)
         self._standing[node].cut_off = True
-        self.excuse()
 
     def given(self, node: Node, places: list[tuple[str, int]]) -> None:
         """It was told that these partitions are its own now."""
@@ -207,11 +209,11 @@ class Judge:
         if outcome is AttemptOutcome.DELIVERED and not self.is_cut_off(attempt.node):
             self.resolved.setdefault(attempt.birth, self._loop.time())
             if self._loop.time() < attempt.node.dazed_until:
-                self.excuse()
+                self.excuse(attempt.node)
 
     def cancelled(self, attempt: Attempt) -> None:
         attempt.given_up = True
-        self.excuse()
+        self.excuse(attempt.node)
 
     # The end.
 
@@ -291,6 +293,9 @@ class Judge:
     def _is_over(self, attempt: Attempt, sequence: int) -> bool:
         """Whether it may be missing among what the receiver accepts."""
         birth = (*attempt.birth[:3], sequence)
+        if birth[0] in self.switched and birth in self.accepted:
+            # In a lane of its own, where a new owner found it after the switch.
+            return True
         return birth in self.lettered or birth[:2] in self.deleted
 
     def _tombstone(self, key: bytes) -> None:

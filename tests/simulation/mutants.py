@@ -25,9 +25,12 @@ from tests.model.mutants import (
     ReleasesFirst,
 )
 from tests.simulation.admin import SimAdmin
+from tests.simulation.group import Answer
 from tests.simulation.parts import Product
+from tests.simulation.plan import Plan, plan_of
 from tests.simulation.producer import SimTransactions
-from tests.simulation.services import NAMES
+from tests.simulation.scenes import emptied_lanes, handovers, late_writers, returns, zombies
+from tests.simulation.services import FANOUT_GROUP, NAMES, RETRIER_GROUP
 
 PRODUCT = Product()
 
@@ -37,6 +40,7 @@ class Mutant:
     rule: str
     parts: Product
     seeds: tuple[int, ...] = field(default=())
+    plan: Callable[[int], Plan] = plan_of
 
 
 def scheduled_by(schedule: type[Schedule]) -> Callable[..., FanOut]:
@@ -121,16 +125,19 @@ class TombstonesLast(SimTransactions):
 class Unfenced(SimTransactions):
     """Rule 3: the broker does not check who the group's member is now."""
 
-    def send_offsets_to_transaction(self, positions: Any, metadata: Any, timeout: float) -> None:
-        member = max(self._group.members, default="")
-        fresh = self._group.metadata(member, self._group.generation)
-        super().send_offsets_to_transaction(positions, fresh, timeout)
+    def _checked(self, metadata: bytes) -> Answer:
+        return Answer.WELL if self._group.name == FANOUT_GROUP else super()._checked(metadata)
 
 
 class OneByOne(SimTransactions):
-    """Rule 3: no transaction: each record and offset counts as soon as it is written."""
+    """Rule 3: no transaction: each record counts as soon as it is written."""
 
-    def _flush(self, timeout: float) -> None:
+    groups = (FANOUT_GROUP,)
+
+    def _flush(self, timeout: float, *, some: bool = False) -> None:
+        if self._group.name not in self.groups:
+            super()._flush(timeout, some=some)
+            return
         while self._buffer:
             self._reach(timeout)
             place = self._wire.rng.choice(list(self._buffer))
@@ -139,6 +146,23 @@ class OneByOne(SimTransactions):
             for one in records:
                 log.append(one.key, one.value, self._cluster.wall_ms())
             self._tell(place, first, records)
+
+
+class RetriersOneByOne(OneByOne):
+    """Rule 7: the same for retriers."""
+
+    groups = (RETRIER_GROUP,)
+
+
+class DoesNotWait(SimAdmin):
+    """Rule 5: a new owner does not wait for what its predecessors' transactions become."""
+
+    def committed_offsets(
+        self, group_id: str, partitions: Sequence[Partition]
+    ) -> dict[Partition, int | None]:
+        self._wire.ask()
+        offsets = self._cluster.groups[group_id].offsets
+        return {one: offsets.get(one) for one in partitions}
 
 
 class AlwaysOpen(Fence):
@@ -168,44 +192,77 @@ MUTANTS = (
     Mutant(
         "1: attempted while an attempt of the lane is in flight",
         replace(PRODUCT, fanout=scheduled_by(AttemptsBesideAnAttempt)),
-        (0, 7),
+        (7, 0),
     ),
     Mutant(
         "3: redirected while an attempt of the lane is in flight",
         replace(PRODUCT, fanout=scheduled_by(RedirectsBehindAnAttempt)),
         (7, 13),
     ),
-    Mutant("3: redirected with a gap", replace(PRODUCT, fanout=scheduled_by(LeavesAGap)), (0, 1)),
-    Mutant("3: no fence at the group's generation", replace(PRODUCT, transactions=Unfenced)),
-    Mutant("3: records visible one by one", replace(PRODUCT, transactions=OneByOne), (14,)),
+    Mutant("3: redirected with a gap", replace(PRODUCT, fanout=scheduled_by(LeavesAGap)), (3, 1)),
     Mutant(
-        "4: the inherited ledger forgotten", replace(PRODUCT, fanout=ForgetsTheLedger), (14, 23)
+        "3: no fence at the group's generation",
+        replace(PRODUCT, transactions=Unfenced),
+        (2, 6),
+        zombies,
+    ),
+    Mutant("3: records visible one by one", replace(PRODUCT, transactions=OneByOne), (16, 34)),
+    Mutant(
+        "4: the inherited ledger forgotten", replace(PRODUCT, fanout=ForgetsTheLedger), (14, 10)
     ),
     Mutant(
-        "5: restored to the last stable offset", replace(PRODUCT, fanout_admin=LastStableOffset)
+        "5: restored to the last stable offset",
+        replace(PRODUCT, fanout_admin=LastStableOffset),
+        (1, 2),
+        handovers,
     ),
     Mutant(
-        "5: tombstones outside the transaction", replace(PRODUCT, transactions=TombstonesOutside)
+        "5: tombstones outside the transaction",
+        replace(PRODUCT, transactions=TombstonesOutside),
+        (24,),
     ),
     Mutant(
         "5: tombstones behind what blocks the lane again",
         replace(PRODUCT, transactions=TombstonesLast),
+        (34,),
+        handovers,
     ),
     Mutant(
         "7: the retrier restored to the last stable offset",
         replace(PRODUCT, retrier_admin=LastStableOffset),
+        (14, 21),
+        handovers,
     ),
     Mutant(
         "7: restored without its spool and without the blocked lanes",
         replace(PRODUCT, retrier_admin=NoBlockedLanes),
+        (4, 13),
+        emptied_lanes,
     ),
-    Mutant("7: an old checkpoint is believed", replace(PRODUCT, retrier_admin=BelievesOldSpools)),
-    Mutant("8: a lower ticket wins", replace(PRODUCT, retrier=TakesLowerTickets), (0,)),
-    Mutant("9: the release before the tombstone", replace(PRODUCT, backlog=ReleasesFirst)),
+    Mutant(
+        "5: restored before the transaction of the owner before has ended",
+        replace(PRODUCT, fanout_admin=DoesNotWait),
+        (29,),
+        handovers,
+    ),
+    Mutant(
+        "7: what retriers write is visible one by one",
+        replace(PRODUCT, transactions=RetriersOneByOne),
+        (30,),
+        late_writers,
+    ),
+    Mutant(
+        "7: an old checkpoint is believed",
+        replace(PRODUCT, retrier_admin=BelievesOldSpools),
+        (0, 1),
+        returns,
+    ),
+    Mutant("8: a lower ticket wins", replace(PRODUCT, retrier=TakesLowerTickets), (1,)),
+    Mutant("9: the release before the tombstone", replace(PRODUCT, backlog=ReleasesFirst), (29,)),
     Mutant(
         "10: resolved without its dead letter",
         replace(PRODUCT, backlog=WritesTombstonesFirst),
-        (2, 16),
+        (1,),
     ),
-    Mutant("self-fencing taken away", replace(PRODUCT, fence=AlwaysOpen), (29,)),
+    Mutant("self-fencing taken away", replace(PRODUCT, fence=AlwaysOpen), (106,)),
 )

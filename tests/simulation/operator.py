@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from hooklane.schemas.codec import DEAD_LETTERS, TASKS, TICKETS
@@ -64,7 +65,10 @@ class Operator:
             case Edit.REPLACE:
                 self._delete(name, found)
                 uid = f"u{self._edits}"
-                self._write(name, _Written(uid, self._document(name, uid)))
+                # As the command line stamps it: what was published before is not its business.
+                since = datetime.fromtimestamp(self._cluster.wall_ms() / 1000, UTC)
+                document = self._document(name, uid) | {"effective_from": since.isoformat()}
+                self._write(name, _Written(uid, document))
 
     def wanting(self) -> dict[str, str]:
         """Who has to get what is published now: uid by subscription."""

@@ -103,6 +103,8 @@ _THEMES = (
     {Do.KILL, Do.KILL_WITHIN, Do.COMPACT, Do.SICKEN},
 )
 """Partitions that pass on while markers are late; owners cut off in the middle; spools that go."""
+_MEETS_EVENTS = {Do.REBALANCE, Do.KILL_WITHIN, Do.FREEZE_WITHIN, Do.FLAW, Do.STOP}
+"""Faults that harm only what is under way."""
 
 
 def plan_of(seed: int) -> Plan:
@@ -134,7 +136,10 @@ def plan_of(seed: int) -> Plan:
     for _ in range(rng.choice((0, 2, 4, 6, 8, 10, 12, 16)) if kinds else 0):
         (do,) = rng.choices(list(kinds), list(kinds.values()))
         arguments = partial(_arguments, do, rng, subscriptions, list(starts))
-        steps += _faults(rng, do, arguments)
+        faults = [*_faults(rng, do, arguments)]
+        steps += faults
+        if do in _MEETS_EVENTS and rng.random() < 0.7:
+            steps += _around(rng, faults[0].at, keys)
     return Plan(
         seed=seed,
         partitions=rng.choice((1, 2, 3)),
@@ -164,6 +169,15 @@ def _faults(
     for _ in range(rng.choice((1, 2, 3, 4)) if do is Do.REBALANCE else 1):
         yield Step(at, do, arguments())
         at = round(at + rng.uniform(0.1, 1.0), 3)
+
+
+def _around(rng: random.Random, at: float, keys: tuple[str | None, ...]) -> Iterator[Step]:
+    """Events of one key while it happens and when it is over."""
+    key = rng.choice(keys)
+    yield Step(
+        round(max(0.0, at + rng.uniform(-0.2, 0.6)), 3), Do.PUBLISH, (key, rng.choice((1, 2, 3)))
+    )
+    yield Step(round(at + rng.uniform(0.8, 2.5), 3), Do.PUBLISH, (key, rng.choice((1, 2))))
 
 
 def _time(rng: random.Random, until: float = HORIZON_S) -> float:

@@ -33,6 +33,8 @@ _REFUSED = {
 }
 
 
+_LATER = 0.3
+"""How likely records come to their partition later than the offsets to the group."""
 _SLOW_S = 0.3
 """A revocation does not wait longer than this for an earlier transaction to be ended."""
 
@@ -48,9 +50,9 @@ class Flaw(Enum):
 class Flaws:
     """What a process' transactions meet; `told` hears of each one that nobody knows the end of."""
 
-    def __init__(self, told: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self.coming: deque[Flaw] = deque()
-        self.told = told
+        self.told: Callable[[], None] = lambda: None
 
     def next(self) -> Flaw | None:
         return self.coming.popleft() if self.coming else None
@@ -102,9 +104,9 @@ class SimTransactions:
     def send_offsets_to_transaction(
         self, positions: Sequence[TopicPartition], group_metadata: Any, timeout: float
     ) -> None:
-        self._flush(timeout)
+        self._flush(timeout, some=True)
         self._begin(timeout)
-        answer = self._group.checked(group_metadata)
+        answer = self._checked(group_metadata)
         if answer is not Answer.WELL:
             raise KafkaException(
                 KafkaError(_REFUSED[answer], answer.value, txn_requires_abort=True)
@@ -135,9 +137,9 @@ class SimTransactions:
         self._fenced(self._cluster.end, Ending.ABORTED)
         self._reach(timeout)
 
-    def _flush(self, timeout: float) -> None:
-        """One partition after the other, in any order."""
-        while self._buffer:
+    def _flush(self, timeout: float, *, some: bool = False) -> None:
+        """One partition after the other, in any order; with `some` not necessarily all of them."""
+        while self._buffer and not (some and self._wire.rng.random() < _LATER):
             self._begin(timeout)
             place = self._wire.rng.choice(list(self._buffer))
             records = self._buffer[place]
@@ -150,6 +152,10 @@ class SimTransactions:
         for offset, one in enumerate(records, first):
             if one.heard is not None:
                 one.heard(None, Message(self._cluster.log(*place), offset, None))
+
+    def _checked(self, metadata: bytes) -> Answer:
+        """Whether its sender is a member of the present generation (KIP-447)."""
+        return self._group.checked(metadata)
 
     def _begin(self, timeout: float) -> None:
         """Nothing of this transaction can be written before the one before it has ended."""

@@ -223,7 +223,11 @@ async def run_fanout(around: Around) -> None:
 
 def _clients(around: Around) -> Clients:
     member = SimMember(
-        around.wire("member"), around.group, around.instance, around.judge.excuse, tells_ends=False
+        around.wire("member"),
+        around.group,
+        around.instance,
+        lambda: around.judge.excuse(around.node),
+        tells_ends=False,
     )
     around.member = member
     return Clients(
@@ -290,7 +294,11 @@ async def run_retrier(around: Around) -> None:
         spool, backlog, workshop, ownership, questions, tiers, surroundings
     )
     member = SimMember(
-        around.wire("member"), around.group, around.instance, around.judge.excuse, tells_ends=True
+        around.wire("member"),
+        around.group,
+        around.instance,
+        lambda: around.judge.excuse(around.node),
+        tells_ends=True,
     )
     around.member = member
     source = GroupPoll(

@@ -46,7 +46,7 @@ class _Host:
     """Where one process runs, again and again. Its disk stays."""
 
     name: str
-    flaws: Flaws
+    flaws: Flaws = field(default_factory=Flaws)
     around: Around | None = None
     spool: MemorySpool = field(default_factory=MemorySpool)
     starts: int = 0
@@ -71,7 +71,7 @@ class World:
             log.grown = self.judge.visible
         self.receivers = Receivers(self.loop, rng_of(plan.seed, "receivers"), self.judge)
         self.operator = Operator(plan, self.cluster, self.judge, self.knows)
-        self._hosts = {name: _Host(name, Flaws(self.judge.excuse)) for name in plan.starts}
+        self._hosts = {name: _Host(name) for name in plan.starts}
         self._rest = False
         self._next_look = 0.0
         self._published = 0
@@ -155,6 +155,7 @@ class World:
             flaws=host.flaws,
             stop=asyncio.Event(),
         )
+        host.flaws.told = lambda: self.judge.excuse(node)
         node.on_death.append(lambda: self._died(host, around))
         self.say(f"{node.name}: starts")
         node.run(lambda: self._run(host, around, run_fanout if fanout else run_retrier))
@@ -177,7 +178,7 @@ class World:
 
     def _died(self, host: _Host, around: Around) -> None:
         self.say(f"{around.node.name}: is gone")
-        self.judge.excuse()
+        self.judge.excuse(around.node)
         if host.around is around:
             host.around = None
             if host.runs:
@@ -247,7 +248,7 @@ class World:
                 node.on_sleep = lambda: self._freeze(node, seconds)
             case Do.CUT_OFF:
                 node.cut_until = max(node.cut_until, self.loop.time() + arguments[0])
-                self.judge.excuse()
+                self.judge.excuse(node)
             case Do.STICK if around.member is not None:
                 around.member.stuck_until = self.loop.time() + arguments[0]
                 node.dazed_until = around.member.stuck_until + DAZED_S
@@ -258,7 +259,7 @@ class World:
 
     def _freeze(self, node: Node, seconds: float) -> None:
         self.say(f"{node.name}: is frozen")
-        self.judge.excuse()
+        self.judge.excuse(node)
         node.freeze()
         self.loop.at_large(seconds, lambda: self._thaw(node))
 
