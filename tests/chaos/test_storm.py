@@ -20,7 +20,8 @@ def test_nothing_is_lost_or_turned_round_in_a_storm(
     report = Storm(kafka_cluster, Weather(SEED, seconds=40.0), tmp_path).run()
     assert report.holds, report.text()
     assert sum(report.deeds.values()) >= 10, report.text()
-    assert report.endings.total() == 0, report.text()
+    # What Kafka takes for a second one of its name ends with that sentence, and is started again.
+    assert all("fenced" in why for why in report.endings), report.text()
 
 
 def test_a_seed_is_a_plan() -> None:

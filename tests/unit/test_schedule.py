@@ -285,14 +285,18 @@ class Life(RuleBasedStateMachine):
         self.sequence = 0
         self.flying: list[Delivery] = []
         self.pending: dict[str, list[Delivery]] = defaultdict(list)
+        self.letters: list[Delivery] = []
+        """Given up without an attempt, and their dead letters not committed."""
 
     def carry_out(self) -> None:
         steps = self.work.advance(self.now)
         for one in (*steps.redirect, *steps.discard, *steps.give_up):
             assert one.lane not in {flying.lane for flying in self.flying}
             assert self.pending[one.lane].pop(0) is one
+        self.letters += steps.give_up
         for one in steps.start:
             assert one.lane not in {flying.lane for flying in self.flying}
+            assert one.lane not in {letter.lane for letter in self.letters}
             assert self.pending[one.lane][0] is one
             self.flying.append(one)
 
@@ -320,6 +324,14 @@ class Life(RuleBasedStateMachine):
             self.work.failed(one)
         self.carry_out()
 
+    @precondition(lambda self: self.letters)
+    @rule(count=st.integers(1, 3))
+    def commit_letters(self, count: int) -> None:
+        committed, self.letters = self.letters[:count], self.letters[count:]
+        for one in committed:
+            self.work.lettered(one)
+        self.carry_out()
+
     @rule(seconds=st.floats(0.1, 5.0))
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -342,6 +354,7 @@ class Life(RuleBasedStateMachine):
         for one in held:
             self.work.cut_off(one)
         self.flying = [one for one in self.flying if one.place != place]
+        self.letters = [one for one in self.letters if one.place != place]
         for name, waiting in self.pending.items():
             self.pending[name] = [one for one in waiting if one.place != place]
         self.carry_out()
@@ -357,7 +370,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def nothing_is_stuck(self) -> None:
         waits = self.work.next_start is not None
-        if self.flying or waits:
+        if self.flying or self.letters or waits:
             return
         if all(v is Verdict.ATTEMPT for v in self.facts.verdicts.values()):
             assert not any(self.pending.values())
