@@ -102,10 +102,7 @@ class RetrierMachine(RetrierWorld, RuleBasedStateMachine):
     @rule(data=st.data())
     def tickets_read(self, data: st.DataObject) -> None:
         """All of the tiers up to their ends, the newest first: tiers do not wait for each other."""
-        partition = data.draw(st.sampled_from(sorted(self.owned)))
-        for tier in reversed(TIERS):
-            for offset, ticket in enumerate(self.tiers[tier.text, partition]):
-                self.ticket_read(ticket, partition, TicketPlace(tier.text, offset))
+        self.read_tiers(data.draw(st.sampled_from(sorted(self.owned))))
 
     @rule(seconds=st.sampled_from([1, 5, 30]))
     def time_passes(self, seconds: int) -> None:
@@ -144,9 +141,7 @@ class RetrierMachine(RetrierWorld, RuleBasedStateMachine):
                     self.ack_one(stream)
             while self.read_to[partition] < len(self.backlog[partition]):
                 self.read_one(partition)
-            for tier in TIERS:
-                for offset, ticket in enumerate(self.tiers[tier.text, partition]):
-                    self.ticket_read(ticket, partition, TicketPlace(tier.text, offset))
+            self.read_tiers(partition)
             self.open.add(partition)
             self.carry_out(self.bench.backlog.open(partition))
 
@@ -174,6 +169,11 @@ class RetrierMachine(RetrierWorld, RuleBasedStateMachine):
         for lane, sequence in here:
             self.read_at_work.remove((lane, sequence))
             self.carry_out(self.bench.backlog.tombstone_came(lane, sequence))
+
+    def read_tiers(self, partition: int) -> None:
+        for tier in reversed(TIERS):
+            for offset, ticket in enumerate(self.tiers[tier.text, partition]):
+                self.ticket_read(ticket, partition, TicketPlace(tier.text, offset))
 
     @invariant()
     def slots_are_those_of_lanes_at_work(self) -> None:
@@ -217,6 +217,8 @@ class RetrierMachine(RetrierWorld, RuleBasedStateMachine):
             self.assigned(partition)
             if partition not in self.open:
                 self.opened(partition)
+            # Also what came after it was opened: an operator's word is heard in the end.
+            self.read_tiers(partition)
         for place in self.unresolved():
             if self.fates[place].standing.halted:
                 self.skip(*place)
