@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from hooklane.retrier.resolve import letter_for
 from hooklane.schemas.codec import DEAD_LETTERS, TASKS, TICKETS
-from hooklane.schemas.letter import GivenUp, letter_of
 from hooklane.schemas.outgoing import by_lane
 from hooklane.schemas.records import DeadLetterReason, DeliveryTask, RetryTicket
+from hooklane.schemas.topics import task_key
 from tests.simulation.cluster import Cluster
 from tests.simulation.judge import Judge
 from tests.simulation.plan import Edit, Plan
@@ -107,22 +108,12 @@ class Operator:
             self._append(topic, task, TICKETS.encode(ticket))
             self._cluster.trace(f"operator: retry {task.subscription} {task.sequence}")
             return
-        given_up = GivenUp(
-            lane=task.lane,
-            sequence=task.sequence,
-            webhook_id=task.webhook_id,
-            subscription=task.subscription,
-            uid=task.uid,
-            run=task.run,
-            group=task.group,
-            event=task.event,
-        )
         now_ms = self._cluster.wall_ms()
-        letter = letter_of(given_up, DeadLetterReason.SKIPPED, None, attempts, now_ms)
+        letter = letter_for(task, DeadLetterReason.SKIPPED, None, attempts, now_ms)
         self._cluster.trace(f"operator: skip {task.subscription} {task.sequence}")
         self._append(NAMES.dead_letters, task, DEAD_LETTERS.encode(letter))
         place = by_lane(NAMES.backlog, task.lane, b"", self._plan.partitions).partition
-        key = f"{task.lane}:{task.sequence}".encode()
+        key = task_key(task.lane, task.sequence)
         self._cluster.log(NAMES.backlog, place).append(key, None, now_ms)
 
     def _append(self, topic: str, task: DeliveryTask, value: bytes) -> None:
