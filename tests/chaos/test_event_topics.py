@@ -11,7 +11,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from tests.chaos.stage import stage, until
 from tests.kafka.broker import Kafka
 from tests.kafka.cluster import BROKERS, KafkaCluster
-from tests.kafka.records import admin_of
+from tests.kafka.records import admin_of, forget_producers
 from tests.support.site import Site, make_site
 from tests.support.webhook_sink import WebhookSink
 
@@ -20,8 +20,7 @@ NOTICES_SOON = {"KAFKA__PROPERTIES": '{"topic.metadata.refresh.interval.ms": 100
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.slow
-@pytest.mark.parametrize("drained", [True, False])
+@pytest.mark.parametrize("drained", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_raised_partition_count_loses_nothing(
     kafka: Kafka, prefix: str, tmp_path: Path, drained: bool
 ) -> None:
@@ -43,7 +42,6 @@ def test_a_raised_partition_count_loses_nothing(
         assert fanout.terminate() == 0
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_expired_events_are_counted_and_shouted(
     kafka: Kafka, prefix: str, sink: WebhookSink
@@ -94,6 +92,7 @@ def test_an_unclean_election_is_said_and_what_is_there_is_delivered(
         cluster.start(loses)
         cluster.elect_uncleanly(topic, 0)
         cluster.wait_leader_other_than(keeps, topic, 0)
+        forget_producers()
         publish_and_wait(site, sink, 20, 25)
         said = {"partition.went_back", "partition.shorter_than_committed"}
         assert said & {line["event"] for line in fanout.log_lines()}

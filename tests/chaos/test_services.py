@@ -49,7 +49,6 @@ def test_frozen_for_longer_than_the_session(kafka: Kafka, prefix: str, tmp_path:
         assert [one.terminate() for pair in pairs for one in pair] == [0] * 4
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_out_of_memory_loses_nothing(kafka: Kafka, prefix: str, tmp_path: Path) -> None:
     """Allocations fail: what cannot go on ends, and the next process does what was left undone."""

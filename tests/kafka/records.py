@@ -99,17 +99,23 @@ def produce(kafka: Kafka, topic: str, records: Iterable[Outgoing]) -> list[tuple
     """Produce records, wait for every ack, and return (partition, offset) in the same order."""
     producer = _producer(kafka)
     acks: list[tuple[int, int] | KafkaError | None] = []
-    for place, record in enumerate(records):
-        acks.append(None)
-        _send(producer, topic, record, acks, place)
-        producer.poll(0)
-    producer.flush(_TIMEOUT_S)
     try:
+        for place, record in enumerate(records):
+            acks.append(None)
+            _send(producer, topic, record, acks, place)
+            producer.poll(0)
+        producer.flush(_TIMEOUT_S)
         return [_acked(ack) for ack in acks]
     except BaseException:
         # What it still holds, or a sequence that it lost, must not reach the next test.
-        _producer.cache_clear()
+        forget_producers()
         raise
+
+
+def forget_producers() -> None:
+    """The next record goes by a new producer: after an unclean election, for example, a broker
+    does not know the numbers that an idempotent one goes on from."""
+    _producer.cache_clear()
 
 
 @cache
