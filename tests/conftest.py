@@ -71,6 +71,7 @@ def prefix() -> str:
     return f"t-{uuid4().hex[:8]}"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Under pytest-xdist: chaos, and what needs the cluster, is for one worker.
 
