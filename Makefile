@@ -39,7 +39,7 @@ CODE = $(ROOMS) tests requirements $(if $(wildcard bench/*.py),bench)
 
 test: kafka wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
-	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 check: .venv/check/.made
 	.venv/check/bin/ruff format --check $(CODE)

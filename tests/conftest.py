@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -71,15 +72,26 @@ def prefix() -> str:
     return f"t-{uuid4().hex[:8]}"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Under pytest-xdist: chaos, and what needs the cluster, is for one worker.
 
-    No two of them run at once then, and only one cluster is started.
+    No two of them run at once then, and only one cluster is started. (xdist's own groups mark node
+    ids, which pytest 9 does not let it change.)
     """
-    for item in items:
-        if item.path.parent.name == "chaos" or "kafka_cluster" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("chaos"))
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where it is installed
+
+    class ChaosInOne(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return "chaos" if _is_chaos(nodeid.partition("::")[0]) else nodeid
+
+    return ChaosInOne(config, log)
+
+
+@cache
+def _is_chaos(file: str) -> bool:
+    path = Path(__file__).parents[1] / file
+    return path.parent.name == "chaos" or "kafka_cluster" in path.read_text()
 
 
 @pytest.hookimpl(optionalhook=True)
