@@ -49,7 +49,12 @@ def test_every_command_is_run_by_a_test() -> None:
 def test_make_demo_runs_the_demonstration() -> None:
     """`make demo` ends in `hooklane demo`; and the extra that is to be installed is there."""
     said = subprocess.run(
-        ["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+        ["make", "-n", "--no-print-directory", "demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
     )
     assert said.stdout.splitlines()[-1] == ".venv/demo/bin/hooklane demo"
     assert "services" in (importlib.metadata.metadata("hooklane").get_all("Provides-Extra") or ())

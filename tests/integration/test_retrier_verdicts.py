@@ -72,6 +72,8 @@ def test_gone_sends_what_waits_to_the_dead_letters(
         fast.publish_numbers(["k", "k", "k", "k"])
         retrier.wait_for(lambda: retrier.metric("hooklane_backlog_tasks") == 4)
         retrier.wait_for(lambda: retrier.metric("hooklane_dead_letters_total") == 4)
+        # Letters come first, tombstones behind them.
+        retrier.wait_for(lambda: retrier.metric("hooklane_backlog_tasks") == 0)
         fast.publish_numbers(["other"])
         fanout.wait_for(lambda: fanout.metric("hooklane_dead_letters_total") == 1)
     assert len(sink.hits) == 2

@@ -59,7 +59,7 @@ def is_log_line(line: str) -> bool:
         ("KAFKA__PROPERTIES", "{", ("HOOKLANE_KAFKA__PROPERTIES is not a JSON object",)),
         ("KAFKA__PROPERTIES", '{"nonsense": 1}', ("HOOKLANE_KAFKA__PROPERTIES", '"nonsense"')),
         ("DELIVERY__ALLOW_NETWORKS", '["here"]', ("HOOKLANE_DELIVERY__ALLOW_NETWORKS",)),
-        ("DELIVERY__PROXY", "http://proxy:3128", ("HOOKLANE_DELIVERY__PROXY", "unset it")),
+        ("DELIVERY__PROXY", "ftp://proxy:3128", ("HOOKLANE_DELIVERY__PROXY",)),
     ],
 )
 def test_a_wrong_setting(

@@ -26,6 +26,7 @@ from tests.support.receiver_tls import Authority, Issued
 
 BROKERS = (1, 2, 3)
 _CONTROLLER = 9
+_OFFSETS = "__consumer_offsets"
 _DEADLINE_S = 60.0
 _ANSWER_S = 5.0
 _SETTINGS = {
@@ -185,13 +186,14 @@ class KafkaCluster:
         )
 
     def group_coordinator(self, group: str) -> int:
-        """The broker that coordinates a consumer group; waits until there is one."""
+        """The broker that coordinates a consumer group, also one without members; waits until
+        there is one: the leader of the group's partition of the offsets topic."""
         found: list[int] = []
 
         def tells() -> bool:
-            described = self._admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)
-            found.append(int(described[group].result(_DEADLINE_S).coordinator.id))
-            return True
+            partitions = self._metadata().topics[_OFFSETS].partitions
+            found.append(partitions[abs(_java_hash(group)) % len(partitions)].leader)
+            return found[-1] >= 0
 
         self._wait(f"{group} has no coordinator", tells)
         return found[-1]
@@ -247,3 +249,11 @@ def _holds(condition: Callable[[], bool]) -> bool:
         return condition()
     except KafkaException:
         return False
+
+
+def _java_hash(text: str) -> int:
+    """What Java's String.hashCode gives, by which Kafka finds a group's partition."""
+    value = 0
+    for letter in text:
+        value = (value * 31 + ord(letter)) & 0xFFFFFFFF
+    return value - (1 << 32) if value >= 1 << 31 else value
