@@ -94,6 +94,10 @@ class SimReader:
         self._wire.node.outside()
         self._paused.difference_update((one.topic, one.partition) for one in partitions)
 
+    def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
+        """Asked only to wake a broker's thread, of which there is none here."""
+        return 0, 0
+
     def poll(self, timeout: float) -> Message | None:
         if not self._fetched:
             self._fetch(1000)

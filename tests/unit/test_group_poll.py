@@ -148,6 +148,10 @@ class Kafka:
         self._order("resume", wanted)
         self.paused -= places(wanted)
 
+    def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
+        self.said.append(("ask", place.topic, place.partition))
+        return 0, 0
+
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
         assert asynchronous
         self.said.append(("commit", [(one.topic, one.partition, one.offset) for one in offsets]))
@@ -555,6 +559,26 @@ async def test_an_order_that_is_refused_stops_nothing(stage: Stage) -> None:
     await stage.done()
     assert stage.kafka.said == [("pause", [TWO]), ("resume", [ONE])]
     assert stage.owner.failure() == ""
+
+
+async def test_a_partition_that_began_paused_is_asked_about_when_it_goes_on(stage: Stage) -> None:
+    """Promise of restart: librdkafka would look at it after up to a second; once it is fetched, a
+    pause and its end need no question."""
+    stage.owner.begin = lambda place: [Start(place, paused=True)]
+    await stage.joins(ONE)
+    for _ in range(2):
+        stage.poll.resume([ONE])
+        await stage.done()
+        stage.poll.pause([ONE])
+    await stage.done()
+    pause = ("pause", [ONE])
+    assert stage.kafka.said[-5:] == [
+        ("resume", [ONE]),
+        ("ask", *ONE),
+        pause,
+        ("resume", [ONE]),
+        pause,
+    ]
 
 
 async def test_a_rejoin_is_a_loss_of_everything(stage: Stage) -> None:

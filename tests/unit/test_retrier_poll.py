@@ -117,6 +117,9 @@ class Scripted:
     def resume(self, partitions: list[TopicPartition]) -> None:
         self.did.append(("resume", _places(partitions)))
 
+    def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
+        return 0, 0
+
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
         assert asynchronous
         self.did.append(("commit", [(p.topic, p.partition, p.offset) for p in offsets]))

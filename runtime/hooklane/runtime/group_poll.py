@@ -9,7 +9,8 @@ import asyncio
 import struct
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import structlog
@@ -25,6 +26,7 @@ BATCH = 500
 _BATCHES_AHEAD = 2
 _IDLE_POLL_S = 0.1
 _PAUSED_POLL_S = 0.005
+_WAKE_S = 0.01
 _GENERATION = struct.Struct("=7si")
 
 
@@ -119,6 +121,8 @@ class GroupPoll:
         self._ahead = threading.Semaphore(_BATCHES_AHEAD)
         self._stopping = threading.Event()
         self._paused: set[Assigned] = set()
+        self._asleep: set[Assigned] = set()
+        """Paused since they were assigned: nothing of them has been fetched."""
         self._ends: list[tuple[Assigned, int]] = []
         self._broken = False
         # How often each partition was given to us: as the thread knows it, and as the loop does.
@@ -190,6 +194,17 @@ class GroupPoll:
     def _resume(self, partitions: Sequence[Assigned]) -> None:
         self._paused.difference_update(partitions)
         self._consumer.resume(_named(partitions))
+        asleep = self._asleep.intersection(partitions)
+        self._asleep -= asleep
+        self._wake(asleep)
+
+    def _wake(self, partitions: Iterable[Assigned]) -> None:
+        """librdkafka's thread of a broker that has nothing to fetch looks again after a second, and
+        a resumed partition does not wake it; a request to that broker does. Its answer, which may
+        have to wait behind a fetch, is not waited for."""
+        for place in partitions:
+            with suppress(KafkaException):
+                self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=_WAKE_S)
 
     def _commit(self, offsets: Mapping[Assigned, int]) -> None:
         wanted = [TopicPartition(*place, offset) for place, offset in offsets.items()]
@@ -198,6 +213,7 @@ class GroupPoll:
     def _rejoin(self) -> None:
         lost = _places(self._consumer.assignment())
         self._paused.clear()
+        self._asleep.clear()
         self._tell(self._owner.lost, lost)
         self._consumer.unsubscribe()
         self._subscribe()
@@ -287,6 +303,7 @@ class GroupPoll:
         if paused:
             consumer.pause(_named(paused))
             self._paused.update(paused)
+            self._asleep.update(paused)
         self._tell(self._assigned, {place: self._terms[place] for place in places})
 
     def _assigned(self, terms: Mapping[Assigned, int]) -> None:
@@ -309,6 +326,7 @@ class GroupPoll:
     def _let_go(self, consumer: Consumer, places: Sequence[Assigned]) -> None:
         gone = [*places, *(other for place in places for other in self._along(place))]
         self._paused.difference_update(gone)
+        self._asleep.difference_update(gone)
         consumer.incremental_unassign(_named(gone))
 
     async def _revoked(self, places: Sequence[Assigned]) -> bool:

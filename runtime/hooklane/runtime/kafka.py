@@ -38,6 +38,8 @@ _CONSUMING: Final[Mapping[str, Property]] = {
     "queued.max.messages.kbytes": 16_384,
     "fetch.message.max.bytes": 128 * 2**10,
     "fetch.error.backoff.ms": 100,
+    # A partition that is resumed joins the next fetch, which waits for the one under way.
+    "fetch.wait.max.ms": 100,
 }
 _PRODUCING: Final[Mapping[str, Property]] = {
     "linger.ms": 2,
