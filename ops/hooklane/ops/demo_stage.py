@@ -88,19 +88,16 @@ async def everything_running(stage: Stage) -> AsyncIterator[AsyncEventPublisher]
     known = KnownSecrets()
     for one in stage.receivers:
         known.add(one.secret)
-    with (
-        tempfile.TemporaryDirectory(prefix="hooklane-demo-", ignore_cleanup_errors=True) as spool,
-        embedded_broker() as address,
-    ):
-        settings = settings_for(address, Path(spool))
-        access, names = access_from(settings), settings.topic_names
-        stage.bootstrap_servers = address
-        shop = {"bootstrap.servers": address}
+    with tempfile.TemporaryDirectory(prefix="hooklane-demo-", ignore_cleanup_errors=True) as spool:
         async with (
+            embedded_broker() as address,
             receiving(stage.receivers) as urls,
             # Made before its first event, as in a service: it takes its time to connect.
-            AsyncEventPublisher(shop, source=SOURCE) as publisher,
+            AsyncEventPublisher({"bootstrap.servers": address}, source=SOURCE) as publisher,
         ):
+            settings = settings_for(address, Path(spool))
+            access, names = access_from(settings), settings.topic_names
+            stage.bootstrap_servers = address
             topics = [TOPIC, *names.all(settings.retry.tiers)]
             await asyncio.to_thread(make_topics, access, topics)
             await asyncio.to_thread(

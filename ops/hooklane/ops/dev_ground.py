@@ -66,25 +66,24 @@ async def embedded_place(given: Given, port: int, spool: Path) -> AsyncIterator[
     Raises:
         HooklaneError: it does not start, the port is taken, or a setting is wrong.
     """
-    with embedded_broker() as broker:
-        async with relayed(port, broker) as address:
+    async with embedded_broker() as broker, relayed(port, broker) as address:
 
-            def settings_for(_: Sequence[str]) -> Settings:
-                # All of them, so that nothing has to be named, and none comes too late: this
-                # broker forgets what was committed, and a fan-out made anew would repeat it all.
-                prefix = on_embedded(given, Around(broker, (), spool)).topics.prefix
-                return on_embedded(given, Around(broker, (all_topics_but(f"{prefix}."),), spool))
+        def settings_for(_: Sequence[str]) -> Settings:
+            # All of them, so that nothing has to be named, and none comes too late: this
+            # broker forgets what was committed, and a fan-out made anew would repeat it all.
+            prefix = on_embedded(given, Around(broker, (), spool)).topics.prefix
+            return on_embedded(given, Around(broker, (all_topics_but(f"{prefix}."),), spool))
 
-            settings = settings_for(())
-            access, names = access_from(settings), settings.topic_names
+        settings = settings_for(())
+        access, names = access_from(settings), settings.topic_names
 
-            def make(topics: Sequence[str]) -> list[str]:
-                make_topics(access, (one for one in topics if not one.startswith("^")))
-                return []
+        def make(topics: Sequence[str]) -> list[str]:
+            make_topics(access, (one for one in topics if not one.startswith("^")))
+            return []
 
-            await asyncio.to_thread(make, list(names.all(settings.retry.tiers)))
-            config = ConfigTopic(settings, _ANSWER_S)
-            yield Place(address, False, settings_for, make, config, standing_on_embedded)
+        await asyncio.to_thread(make, list(names.all(settings.retry.tiers)))
+        config = ConfigTopic(settings, _ANSWER_S)
+        yield Place(address, False, settings_for, make, config, standing_on_embedded)
 
 
 @asynccontextmanager

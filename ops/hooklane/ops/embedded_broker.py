@@ -6,9 +6,10 @@ no aborted records, forgets offsets that were committed in a transaction, and ca
 or topic settings. What the services ask of it beyond that is answered here.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -29,9 +30,11 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1"})
 _KEEPS_TOMBSTONES_MS = "86400000"
 
 
-@contextmanager
-def embedded_broker() -> Iterator[str]:
+@asynccontextmanager
+async def embedded_broker() -> AsyncIterator[str]:
     """Run the broker while this is open; gives its `host:port`, on loopback.
+
+    To be left last: no thread of the event loop's pool can be had afterwards.
 
     Raises:
         BrokerError: it does not start.
@@ -49,6 +52,8 @@ def embedded_broker() -> Iterator[str]:
     try:
         yield address
     finally:
+        # What a cancelled task has left in a thread asks the broker, and would wait in vain.
+        await asyncio.get_running_loop().shutdown_default_executor()
         client.close()
 
 
