@@ -185,6 +185,7 @@ class SimMember(SimReader):
         self._beats = False
         self._fatal = False
         self._serving = False
+        self._leaves_later = False
         self.stuck_until = 0.0
 
     @property
@@ -197,6 +198,7 @@ class SimMember(SimReader):
         self._wire.node.outside()
         self._calls = calls
         self._subscribed = True
+        self._leaves_later = False
         if not self._events:
             self._join_soon()
         if not self._beats:
@@ -204,10 +206,11 @@ class SimMember(SimReader):
             self._beat_later()
 
     def unsubscribe(self) -> None:
+        """In the midst of a rebalance it comes after that, and a `subscribe` before takes it back:
+        so does librdkafka."""
         self._wire.node.outside()
-        self._subscribed = False
-        self._events.clear()
-        self._events.append(_Event("on_revoke", list(self._owned), self._leave))
+        self._leaves_later = True
+        self._leave_if_steady()
 
     def consumer_group_metadata(self) -> bytes:
         return self._group.metadata(self._member, self._generation)
@@ -250,6 +253,11 @@ class SimMember(SimReader):
 
     # What happens in the background.
 
+    def _leave_if_steady(self) -> None:
+        if self._leaves_later and not self._joining and not self._events:
+            self._leaves_later = self._subscribed = False
+            self._events.append(_Event("on_revoke", list(self._owned), self._leave))
+
     def _serve(self) -> None:
         self._serving = True
         event = self._events.popleft()
@@ -263,6 +271,7 @@ class SimMember(SimReader):
         self._serving = False
         if event.then is not None:
             event.then()
+        self._leave_if_steady()
 
     def _leave(self) -> None:
         if self._member and not self._instance:

@@ -16,6 +16,7 @@ from hooklane.fanout.service import FanOut, Outside
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.service import Retrier
 from hooklane.runtime.fence import Fence
+from hooklane.runtime.group_poll import GroupPoll
 from hooklane.runtime.kafka_admin import Partition
 from tests.model.mutants import (
     AttemptsBesideAnAttempt,
@@ -188,6 +189,15 @@ class WritesTombstonesFirst(Backlog):
         return self._resolved(work, attempt.waiting, arguments[-1])
 
 
+class JoinsAtOnce(GroupPoll):
+    """`subscribe` right behind `unsubscribe`, also in the midst of a rebalance."""
+
+    def _rejoin(self) -> None:
+        super()._rejoin()
+        self._leaving = False
+        self._subscribe()
+
+
 MUTANTS = (
     Mutant(
         "1: attempted while an attempt of the lane is in flight",
@@ -263,6 +273,11 @@ MUTANTS = (
         "10: resolved without its dead letter",
         replace(PRODUCT, backlog=WritesTombstonesFirst),
         (1,),
+    ),
+    Mutant(
+        "3: joins anew before everything was given back",
+        replace(PRODUCT, retrier_poll=JoinsAtOnce),
+        (14,),
     ),
     Mutant("self-fencing taken away", replace(PRODUCT, fence=AlwaysOpen), (106,)),
 )

@@ -7,6 +7,7 @@ from hooklane.fanout.service import FanOut
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.service import Retrier
 from hooklane.runtime.fence import Fence
+from hooklane.runtime.group_poll import GroupPoll
 from tests.simulation.admin import SimAdmin
 from tests.simulation.judge import Violation
 from tests.simulation.plan import Plan
@@ -21,6 +22,7 @@ class Product:
     fanout: Callable[..., FanOut] = FanOut
     backlog: Callable[..., Backlog] = Backlog
     retrier: Callable[..., Retrier] = Retrier
+    retrier_poll: Callable[..., GroupPoll] = GroupPoll
     fanout_admin: Callable[[Wire], SimAdmin] = SimAdmin
     retrier_admin: Callable[[Wire], SimAdmin] = SimAdmin
     transactions: Callable[..., SimTransactions] = SimTransactions

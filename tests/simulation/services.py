@@ -86,6 +86,8 @@ class Parts(Protocol):
     @property
     def retrier(self) -> Callable[..., Retrier]: ...
     @property
+    def retrier_poll(self) -> Callable[..., GroupPoll]: ...
+    @property
     def fanout_admin(self) -> Callable[[Wire], SimAdmin]: ...
     @property
     def retrier_admin(self) -> Callable[[Wire], SimAdmin]: ...
@@ -301,7 +303,7 @@ async def run_retrier(around: Around) -> None:
         tells_ends=True,
     )
     around.member = member
-    source = GroupPoll(
+    source = around.parts.retrier_poll(
         cast("Consumer", member),
         [tiers.backlog],
         retrier,

@@ -582,12 +582,17 @@ async def test_a_partition_that_began_paused_is_asked_about_when_it_goes_on(stag
 
 
 async def test_a_rejoin_is_a_loss_of_everything(stage: Stage) -> None:
-    """Rule 3: fenced or unknown: drop the work and join anew."""
+    """Rule 3: fenced or unknown: drop the work and join anew, once nothing is assigned any more."""
     await stage.joins(ONE, TWO)
     stage.poll.rejoin()
     await stage.done()
     assert stage.owner.heard() == [("lost", [ONE, TWO])]
-    assert stage.kafka.said == ["unsubscribe", ("subscribe", ["orders"])]
+    assert stage.kafka.said == ["unsubscribe"]
+    stage.kafka.then(lambda: [Message(ONE, 0), end(ONE, 1)])
+    stage.kafka.then(lambda: stage.kafka.revokes(ONE, TWO))
+    await stage.done()
+    assert [what for what, _ in stage.owner.heard()] == ["lost", "revoke", "revoked"]
+    assert stage.kafka.said[-2:] == [("unassign", [ONE, TWO]), ("subscribe", ["orders"])]
 
 
 @pytest.mark.parametrize("goes", ["revokes", "loses"])

@@ -62,6 +62,7 @@ class Scripted:
         self.did: list[tuple[str, object]] = []
         self.generation = 4
         self.refuse_orders = False
+        self._held = [BACKLOG]
         self.wakes = threading.Semaphore(0)
         self._steps: list[Step] = []
         self._batch: list[Message] = []
@@ -81,9 +82,10 @@ class Scripted:
 
     def unsubscribe(self) -> None:
         self.did.append(("unsubscribe", None))
+        self._held.clear()
 
     def assignment(self) -> list[TopicPartition]:
-        return [TopicPartition(*BACKLOG)]
+        return [TopicPartition(*place) for place in self._held]
 
     def poll(self, timeout: float) -> Message | None:
         if not self._steps:

@@ -125,6 +125,8 @@ class GroupPoll:
         """Paused since they were assigned: nothing of them has been fetched."""
         self._ends: list[tuple[Assigned, int]] = []
         self._broken = False
+        self._leaving = False
+        """Between `rejoin` and the moment at which nothing is assigned any more."""
         # How often each partition was given to us: as the thread knows it, and as the loop does.
         self._terms: Counter[Assigned] = Counter()
         self._known_terms: dict[Assigned, int] = {}
@@ -166,6 +168,7 @@ class GroupPoll:
             while not self._stopping.is_set():
                 self._carry_out_orders()
                 self._poll()
+                self._join_again()
             self._carry_out_orders()
             self._consumer.close()
         except Exception as error:
@@ -216,7 +219,15 @@ class GroupPoll:
         self._asleep.clear()
         self._tell(self._owner.lost, lost)
         self._consumer.unsubscribe()
-        self._subscribe()
+        self._leaving = True
+
+    def _join_again(self) -> None:
+        """Not before everything has been given back: in the midst of a rebalance librdkafka takes
+        `unsubscribe` and `subscribe` for no change, and what is assigned would stay so with
+        nobody working on it."""
+        if self._leaving and not self._consumer.assignment():
+            self._leaving = False
+            self._subscribe()
 
     def _carry_out_orders(self) -> None:
         while self._orders:
@@ -233,6 +244,10 @@ class GroupPoll:
         messages = [] if first is None else [first, *self._consumer.consume(BATCH - 1, 0)]
         self._tell_metadata(self._monotonic())
         batch = [one for one in map(self._read, messages) if one is not None]
+        if self._leaving:
+            # It is nobody's: whoever worked on it has been told of a loss.
+            batch.clear()
+            self._ends.clear()
         if batch:
             self._ahead.acquire()
             self._tell(self._hand_over, batch)
