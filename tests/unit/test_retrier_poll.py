@@ -10,7 +10,8 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from hooklane.runtime.group_poll import Assigned, Consumed, GroupPoll, Start, generation
+from hooklane.runtime.group_metadata import generation
+from hooklane.runtime.group_poll import Assigned, Consumed, GroupPoll, Start
 from tests.support.retrier_loop import until
 
 BACKLOG = Assigned("backlog", 3)
@@ -104,6 +105,9 @@ class Scripted:
 
     def consumer_group_metadata(self) -> bytes:
         return struct.pack("=7si", b"CGMDv2:", self.generation)
+
+    def list_topics(self, topic: str, timeout: float) -> None:
+        """Nothing of this is looked at here."""
 
     def incremental_assign(self, partitions: list[TopicPartition]) -> None:
         self.did.append(("assign", [(p.topic, p.partition, p.offset) for p in partitions]))

@@ -6,7 +6,6 @@ pass on (rule 6).
 """
 
 import asyncio
-import struct
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from hooklane.runtime.group_metadata import generation
 from hooklane.runtime.threads import SYSTEM_THREADS, Started, Threads
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ _BATCHES_AHEAD = 2
 _IDLE_POLL_S = 0.1
 _PAUSED_POLL_S = 0.005
 _WAKE_S = 0.01
-_GENERATION = struct.Struct("=7si")
+_KNOWN_S = 0.5
 
 
 class Consumed(NamedTuple):
@@ -313,6 +313,7 @@ class GroupPoll:
             self._tell(self._owner.failed, "the event loop did not answer an assignment in time")
             starts = [Start(place, paused=True) for place in places]
         self._terms.update(places)
+        self._make_known({start.place.topic for start in starts}.difference(self._topics))
         consumer.incremental_assign([_at(start) for start in starts])
         paused = [start.place for start in starts if start.paused]
         if paused:
@@ -320,6 +321,13 @@ class GroupPoll:
             self._paused.update(paused)
             self._asleep.update(paused)
         self._tell(self._assigned, {place: self._terms[place] for place in places})
+
+    def _make_known(self, topics: Iterable[str]) -> None:
+        """librdkafka looks after topics that nobody has subscribed to once a second: a partition
+        whose leader it does not know yet would wait for that."""
+        for topic in topics:
+            with suppress(KafkaException):
+                self._consumer.list_topics(topic, _KNOWN_S)
 
     def _assigned(self, terms: Mapping[Assigned, int]) -> None:
         self._known_terms.update(terms)
@@ -367,20 +375,6 @@ class GroupPoll:
 
     def _tell(self, what: Callable[[Any], None], argument: object) -> None:
         self._loop.call_soon_threadsafe(what, argument)
-
-
-def generation(metadata: bytes) -> int:
-    """The generation in librdkafka's opaque group metadata: after a marker, an int32.
-
-    Raises:
-        ValueError: the marker is not the one known; better to stop than to commit unfenced.
-    """
-    if len(metadata) < _GENERATION.size:
-        raise ValueError(f"unknown group metadata {metadata!r}: too short")
-    marker, number = _GENERATION.unpack_from(metadata)
-    if marker != b"CGMDv2:":
-        raise ValueError(f"unknown group metadata {metadata[:7]!r} from this librdkafka")
-    return int(number)
 
 
 def _places(partitions: Sequence[TopicPartition]) -> list[Assigned]:
