@@ -32,6 +32,7 @@ from tests.support.site import Site, make_site
 from tests.support.webhook_sink import WebhookSink
 
 _KEYS = 40
+_LAST_WORDS = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ class Storm:
                     report = self._calm(site, keeper, moods, flow.stop())
                 except BaseException:
                     print("\n".join(self.told))
+                    print(_last_words(keeper))
                     raise
                 finally:
                     self._keep_logs(keeper, moods)
@@ -288,6 +290,15 @@ class Storm:
         for kept in keeper.all:
             name = f"{kept.process.command}-{kept.process.name}.log"
             (self._folder / name).write_text(kept.process.log())
+
+
+def _last_words(keeper: Keeper) -> str:
+    """What each service still wrote, for whoever has only the test's output."""
+    return "\n".join(
+        f"--- {kept.process.command} {kept.process.name}, exit {kept.process.exit_code}\n"
+        f"{kept.process.log()[-_LAST_WORDS:]}"
+        for kept in keeper.all
+    )
 
 
 def _number(body: bytes) -> int:

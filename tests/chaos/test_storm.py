@@ -20,8 +20,8 @@ def test_nothing_is_lost_or_turned_round_in_a_storm(
     report = Storm(kafka_cluster, Weather(SEED, seconds=40.0), tmp_path).run()
     assert report.holds, report.text()
     assert sum(report.deeds.values()) >= 10, report.text()
-    # What Kafka takes for a second one of its name ends with that sentence, and what is started while
-    # no broker can be reached with another; either is started again.
+    # What Kafka takes for a second one of its name ends with that sentence, and what is started
+    # while no broker can be reached with another; either is started again.
     told = ("fenced", "Kafka did not answer within")
     assert all(any(words in why for words in told) for why in report.endings), report.text()
 

@@ -116,7 +116,13 @@ class ServiceProcess:
         """SIGTERM; gives the exit code."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(seconds)
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            # What it is doing comes into its log, and with that into the test's output.
+            self.send(signal.SIGUSR1)
+            time.sleep(1.0)
+            raise
 
     def kill(self) -> None:
         """SIGKILL, if it still runs."""

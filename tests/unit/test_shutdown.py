@@ -71,6 +71,16 @@ def test_the_second_signal_ends_it(
         assert "Second signal" in errors
 
 
+def test_sigusr1_says_what_each_thread_does() -> None:
+    """A service that does not end can be asked why, and goes on."""
+    with service("uvloop", "quick") as process:
+        process.send_signal(signal.SIGUSR1)
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("Current thread")
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=10)[0] == "asked by SIGTERM\n"
+
+
 async def test_the_handlers_are_put_back() -> None:
     """Afterwards the signals mean what they meant before."""
     before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]

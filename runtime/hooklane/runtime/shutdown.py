@@ -1,6 +1,7 @@
 """How a service is told to end: the first signal asks, the second one ends it at once."""
 
 import asyncio
+import faulthandler
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
@@ -105,9 +106,11 @@ async def until_one_ends(*acts: Coroutine[Any, Any, object]) -> None:
 def shutdown_signals() -> Iterator[Shutdown]:
     """SIGTERM and SIGINT ask the service to end while this is open.
 
-    A second one, of either kind, ends the process with 128 + its number (143, 130).
+    A second one, of either kind, ends the process with 128 + its number (143, 130). SIGUSR1 writes
+    what each thread is doing to stderr, for when a service does not end.
     """
     shutdown = Shutdown()
+    faulthandler.register(signal.SIGUSR1, file=2)
     # signal.signal rather than the loop's own: it acts also while the loop is kept busy.
     before = {number: signal.signal(number, shutdown._on_signal) for number in SIGNALS}  # noqa: SLF001
     try:
