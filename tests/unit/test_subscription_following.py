@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -249,3 +250,28 @@ def test_equal_books_differ_in_nothing() -> None:
     """To read the same topic again tells nothing."""
     lines = (line(0, "a"), Line(1, b"b", b"{"), line(2, "c"))
     assert list(differences(book_of(*lines), book_of(*lines))) == []
+
+
+class Hesitating(ScriptedTopic):
+    """Has nothing to give for a while, and then tells a lower end than at first."""
+
+    def __init__(self, script: Sequence[Step]) -> None:
+        super().__init__(script)
+        self._quiet_until = time.monotonic() + 1.5
+
+    def end(self) -> int:
+        told, self._end = self._end, 0
+        return told
+
+    def poll(self, timeout_s: float) -> Line | End | Replaced | None:
+        if time.monotonic() < self._quiet_until:
+            time.sleep(timeout_s)
+            return None
+        return super().poll(timeout_s)
+
+
+async def test_an_end_that_is_told_lower_for_a_moment_ends_no_reading() -> None:
+    """Durability: with a book that is not whole, events would pass for unwanted ones."""
+    async with Following(Hesitating([line(0, "a"), line(1, "b")])) as it:
+        await it.follower.start()
+        assert it.changes == [(ADDED, "a"), (ADDED, "b")]

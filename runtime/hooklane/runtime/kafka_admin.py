@@ -190,10 +190,13 @@ class KafkaAdmin:
             asked = self.client.list_offsets(
                 request, isolation_level=isolation, request_timeout=self._timeout_s
             )
-        return {
+        found = {
             Partition(place.topic, place.partition): self.answer(future, "tell offsets").offset
             for place, future in asked.items()
         }
+        if any(offset < 0 for offset in found.values()):
+            raise BrokerError("Kafka does not know where some partitions end yet.")
+        return found
 
     def _metadata(self) -> ClusterMetadata:
         deadline = time.monotonic() + self._timeout_s

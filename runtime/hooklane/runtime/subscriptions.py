@@ -114,6 +114,7 @@ class SubscriptionFollower:
                 book = self._load()
                 if book is None:
                     return
+                log.info("subscriptions.read", subscriptions=len(book), offset=book.position)
                 before, self._book = self._book, book
                 self._tell(*differences(before, book))
                 self._in_loop(self._mark_started)
@@ -159,8 +160,11 @@ class SubscriptionFollower:
                 case None:
                     if self._monotonic() - judged > _AGAIN_S:
                         judged = self._monotonic()
-                        # A topic that was made again may never reach the old one's end.
-                        target = min(target, self._reader.end())
+                        # A topic that was made again may never reach the old one's end. Its end
+                        # alone says nothing: a broker that has just become the leader may tell a
+                        # lower one, and a book that is not whole loses events.
+                        if self._reader.is_replaced():
+                            return None
         # What was read in between may be of two topics.
         return None if self._reader.is_replaced() else book
 

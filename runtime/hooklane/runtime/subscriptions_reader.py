@@ -121,6 +121,8 @@ class TopicReader:
             offset: int = asked[place].result(_ANSWER_S).offset
         except (KafkaException, TimeoutError) as error:
             raise self._translated(error) from error
+        if offset < 0:
+            raise BrokerError(f"Kafka does not know the end of {self._topic} yet.")
         return offset
 
     def poll(self, timeout_s: float) -> Line | End | Replaced | None:
