@@ -1,5 +1,6 @@
 """Answers of Kafka that pass by themselves are not told to anybody."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +16,11 @@ PLACE = Partition("orders", 0)
 
 
 class Client:
-    """Stands for the admin client: fails with these codes first, then says offset 7."""
+    """Stands for the admin client: fails with these codes first, then says these offsets."""
 
-    def __init__(self, *codes: int) -> None:
+    def __init__(self, *codes: int, offsets: Sequence[int] = (7,)) -> None:
         self.codes = list(codes)
+        self.offsets = list(offsets)
         self.asked = 0
 
     def poll(self, timeout: float) -> int:
@@ -30,7 +32,7 @@ class Client:
         if self.codes:
             future.set_exception(KafkaException(KafkaError(self.codes.pop(0))))
         else:
-            future.set_result(SimpleNamespace(offset=7))
+            future.set_result(SimpleNamespace(offset=self.offsets.pop(0)))
         return dict.fromkeys(request, future)
 
 
@@ -53,6 +55,14 @@ def admin_over(client: Client) -> KafkaAdmin:
 def test_a_leader_that_changes_is_asked_again(code: int) -> None:
     """Rule 5 needs ends: while a leader changes the question is put again, not given up."""
     client = Client(code, code)
+    assert admin_over(client).high_watermarks([PLACE]) == {PLACE: 7}
+    assert client.asked == 3
+
+
+def test_an_offset_that_is_none_is_no_answer() -> None:
+    """Rule 5: seen while a broker came back: -1001 without an error. To read up to that is to read
+    nothing, and to take it for everything."""
+    client = Client(offsets=[-1001, -1001, 7])
     assert admin_over(client).high_watermarks([PLACE]) == {PLACE: 7}
     assert client.asked == 3
 

@@ -250,6 +250,8 @@ class LogReader:
             Partition(place.topic, place.partition): self._admin.answer(future, "tell offsets")
             for place, future in asked.items()
         }
+        if any(info.offset < _NONE_THERE for info in found.values()):
+            raise BrokerError("Kafka does not know its partitions' offsets yet: try again.")
         return {one: info.offset if info.offset >= 0 else None for one, info in found.items()}
 
     def _judge(self, error: KafkaError) -> None:
@@ -301,6 +303,8 @@ class _Progress:
             self._said(f"Read {self._count:,} of at most {self._total:,} records.")
 
 
+_NONE_THERE: Final = -1
+"""Kafka's answer where no record is that young; what is lower is no answer."""
 _HOPELESS: Final = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
