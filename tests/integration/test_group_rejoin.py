@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from hooklane.runtime import kafka as configs
-from hooklane.runtime.group_poll import Assigned, Consumed, GroupPoll, Start
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_poll import Consumed, GroupPoll, Start
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_clients import open_consumer
 from tests.kafka.broker import Kafka

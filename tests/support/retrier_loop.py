@@ -21,7 +21,7 @@ from hooklane.retrier.write import Acked
 from hooklane.retrier.written import Layout, Write, backlog_partition
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.fence import Fence
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from hooklane.runtime.metrics import Metrics, Service
 from hooklane.schemas.book import Entry
 from hooklane.schemas.codec import TASKS

@@ -12,7 +12,7 @@ from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.redirect import Redirect, Share
 from hooklane.fanout.settle import Settler
 from hooklane.fanout.writer import CommitResult
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from hooklane.schemas.records import DeadLetterReason
 from tests.support.fanout_facts import (
     TIERS,

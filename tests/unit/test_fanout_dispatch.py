@@ -12,7 +12,7 @@ from hooklane.fanout.gate import LaneGate
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.redirect import Disabling, Share
 from hooklane.fanout.schedule import Schedule
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from hooklane.schemas.records import AttemptOutcome, DeadLetterReason
 from tests.support.fanout_facts import (
     ACCEPTED,

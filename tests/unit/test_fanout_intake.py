@@ -10,7 +10,8 @@ from hooklane.fanout.lanes import LaneTable
 from hooklane.fanout.ledger import LedgerState
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.redirect import Share
-from hooklane.runtime.group_poll import Assigned, Consumed
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_poll import Consumed
 from hooklane.schemas.book import Entry
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import subscriber_digest, unreadable_lane

@@ -15,7 +15,7 @@ from hooklane.fanout.ownership import Offsets, Ownership
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.restore import Restored
 from hooklane.runtime.errors import BrokerError, HooklaneError
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from hooklane.schemas.records import LedgerRecord, Partial, Span
 from tests.support.fanout_facts import (
     Progress,

@@ -13,7 +13,7 @@ from hooklane.fanout.match import Matcher
 from hooklane.fanout.owned import OwnedPartitions
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.subscribed import Subscribed
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from hooklane.schemas.book import BookChange, ChangeKind, Entry
 from hooklane.schemas.lane import LaneNamer, subscriber_digest
 from hooklane.schemas.records import Partial

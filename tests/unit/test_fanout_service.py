@@ -18,7 +18,8 @@ from hooklane.fanout.service import FanOut, Limits, Outside
 from hooklane.fanout.subscribed import Subscribed
 from hooklane.fanout.window import Window
 from hooklane.fanout.writer import CommitResult
-from hooklane.runtime.group_poll import Assigned, Consumed, Start
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_poll import Consumed, Start
 from hooklane.schemas.book import BookChange, ChangeKind
 from hooklane.schemas.codec import LANES
 from hooklane.schemas.lane import LaneId, LaneNamer

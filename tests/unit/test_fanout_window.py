@@ -10,7 +10,7 @@ from hooklane.fanout.ledger import Ledger, LedgerState
 from hooklane.fanout.owned import OwnedPartitions
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.window import Flow, Window
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from tests.support.fanout_facts import partition
 
 MIB = 1 << 20

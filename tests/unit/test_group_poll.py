@@ -14,12 +14,13 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from hooklane.runtime.group_metadata import generation
-from hooklane.runtime.group_poll import Assigned, Consumed, GroupPoll, Start
+from hooklane.runtime.group_client import Assigned, generation
+from hooklane.runtime.group_poll import Consumed, GroupPoll, Start
 from tests.support.fanout_facts import settled_loop, until
 
 ONE, TWO = Assigned("orders", 0), Assigned("orders", 1)
 ANSWER_S = 0.2
+CLOSE_S = 0.3
 AWAY_S = 10.0
 
 
@@ -74,6 +75,8 @@ class Kafka:
         self.marker = b"CGMDv2:"
         self.polls = 0
         self.refuses: set[str] = set()
+        self.closes = threading.Event()
+        self.closes.set()
         self.on: dict[str, Callable[[Any, list[TopicPartition]], None]] = {}
         self._steps: queue.SimpleQueue[Step] = queue.SimpleQueue()
         self._more: list[Message] = []
@@ -164,6 +167,7 @@ class Kafka:
     def close(self) -> None:
         if self.held:
             self.revokes(*sorted(self.held))
+        self.closes.wait()
         self.said.append("close")
 
     def _order(self, word: str, wanted: list[TopicPartition]) -> None:
@@ -245,6 +249,7 @@ class Stage:
             lambda: self.now,
             ANSWER_S,
             along=lambda place: beside.get(place, []),
+            close_limit_s=CLOSE_S,
         )
         self.owner.poll = self.poll
 
@@ -387,18 +392,23 @@ async def test_new_metadata_is_not_seen_before_a_rejoin_has_been_told(stage: Sta
 
 
 async def test_an_assignment_begins_where_the_owner_says(stage: Stage) -> None:
-    """The owner says where, what goes along, and what stays paused; then it is told. librdkafka
-    learns first of a topic that it would look after once a second (promise of restart)."""
+    """The owner says where, what goes along, and what stays paused; then it is told."""
     tier = Assigned("retry", 0)
     stage.owner.begin = lambda place: [Start(place, paused=True), Start(tier, 17)]
     stage.kafka.then(lambda: stage.kafka.assigns(ONE))
     await stage.done()
     assert stage.kafka.said[1:] == [
-        ("learn", "retry"),
         ("assign", [("orders", 0, -1001), ("retry", 0, 17)]),
         ("pause", [ONE]),
     ]
     assert stage.owner.heard() == [("starts", [ONE]), ("assigned", [ONE])]
+
+
+async def test_topics_that_go_along_are_known_before_the_group_is_joined() -> None:
+    """Promise of restart: librdkafka looks only once a second after topics that go along."""
+    async with polling(Stage({ONE: [Assigned("retry", 0)]})) as stage:
+        await stage.done()
+        assert stage.kafka.said[:2] == [("learn", "retry"), ("subscribe", ["orders"])]
 
 
 async def test_an_assignment_of_nothing_is_told_too(stage: Stage) -> None:
@@ -616,6 +626,19 @@ async def test_an_order_is_of_no_use_after_its_assignment(stage: Stage, goes: st
     stage.kafka.then(goes_and_comes_back)
     await stage.done()
     assert stage.kafka.paused == {ONE}
+
+
+async def test_nobody_waits_for_a_client_that_does_not_close(stage: Stage) -> None:
+    """SIGTERM ends a service: librdkafka may wait for a coordinator for ever (its issue 3740), but
+    only after everything has been given back."""
+    await stage.joins(ONE)
+    stage.kafka.closes.clear()
+    began = asyncio.get_running_loop().time()
+    await stage.poll.stop()
+    assert asyncio.get_running_loop().time() - began < ANSWER_S + CLOSE_S + 1.0
+    assert stage.owner.heard()[-1] == ("revoked", [ONE])
+    assert "close" not in stage.kafka.said
+    stage.kafka.closes.set()
 
 
 # Errors.

@@ -10,7 +10,8 @@ from hooklane.retrier.intake import Intake
 from hooklane.retrier.ownership import Ownership
 from hooklane.retrier.spool import Checkpoint
 from hooklane.retrier.tiers import Tiers
-from hooklane.runtime.group_poll import Assigned, Start
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_poll import Start
 from hooklane.schemas.lane import lane_partition
 from hooklane.schemas.records import LaneRecord
 from hooklane.schemas.topics import TopicNames, task_key

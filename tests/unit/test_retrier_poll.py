@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from hooklane.runtime.group_metadata import generation
-from hooklane.runtime.group_poll import Assigned, Consumed, GroupPoll, Start
+from hooklane.runtime.group_client import Assigned, generation
+from hooklane.runtime.group_poll import Consumed, GroupPoll, Start
 from tests.support.retrier_loop import until
 
 BACKLOG = Assigned("backlog", 3)
@@ -63,7 +63,6 @@ class Scripted:
         self.did: list[tuple[str, object]] = []
         self.generation = 4
         self.refuse_orders = False
-        self._held = [BACKLOG]
         self.wakes = threading.Semaphore(0)
         self._steps: list[Step] = []
         self._batch: list[Message] = []
@@ -83,10 +82,6 @@ class Scripted:
 
     def unsubscribe(self) -> None:
         self.did.append(("unsubscribe", None))
-        self._held.clear()
-
-    def assignment(self) -> list[TopicPartition]:
-        return [TopicPartition(*place) for place in self._held]
 
     def poll(self, timeout: float) -> Message | None:
         if not self._steps:
@@ -360,7 +355,11 @@ async def test_a_fault_on_the_thread_is_told() -> None:
 async def test_rejoin_gives_everything_back_as_lost() -> None:
     """After an unknown outcome the work is dropped and the group joined anew."""
     async with polling() as bench:
+        bench.kafka.then(bench.kafka.gives("on_assign", BACKLOG))
+        await until(lambda: ("assigned", [BACKLOG]) in bench.owner.told)
         bench.poll.rejoin()
+        await until(lambda: bench.did("unsubscribe") != [])
+        bench.kafka.then(bench.kafka.gives("on_revoke", BACKLOG))
         await until(lambda: len(bench.did("subscribe")) == 2)
     assert ("lost", [BACKLOG]) in bench.owner.told
     names = [name for name, _ in bench.did("subscribe", "unsubscribe")]

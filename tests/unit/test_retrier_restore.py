@@ -8,7 +8,7 @@ from hooklane.retrier.blocked_lanes import _apply
 from hooklane.retrier.restore import BacklogFacts, RestoreProgress, is_usable, owed_of
 from hooklane.retrier.spool import Checkpoint, OwedRelease
 from hooklane.retrier.tiers import Tiers
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from hooklane.schemas.codec import LANES
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import LaneRecord

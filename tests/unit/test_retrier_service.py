@@ -11,7 +11,8 @@ from hooklane.retrier.ownership import Ownership
 from hooklane.retrier.service import Retrier
 from hooklane.retrier.spool import Checkpoint, Waiting
 from hooklane.retrier.tiers import Tiers
-from hooklane.runtime.group_poll import Assigned, Consumed
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_poll import Consumed
 from hooklane.schemas.codec import TASKS, TICKETS
 from hooklane.schemas.records import DeliveryTask, RetryTicket
 from hooklane.schemas.topics import TopicNames, task_key

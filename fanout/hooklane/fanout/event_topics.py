@@ -6,7 +6,7 @@ from typing import Protocol
 
 from hooklane.fanout.ownership import Offsets
 from hooklane.runtime.errors import BrokerError
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from hooklane.runtime.kafka_admin import Partition
 
 

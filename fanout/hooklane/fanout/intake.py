@@ -9,7 +9,8 @@ from hooklane.fanout.delivery import Delivery
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.process import Process
 from hooklane.fanout.rules import Rules
-from hooklane.runtime.group_poll import Assigned, Consumed
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_poll import Consumed
 from hooklane.runtime.metrics import EventOutcome
 from hooklane.schemas.book import Entry
 from hooklane.schemas.decode import decode

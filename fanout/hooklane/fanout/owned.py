@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hooklane.fanout.delivery import Place
 from hooklane.fanout.lanes import LaneTable
 from hooklane.fanout.partition import EventPartition
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 
 
 class OwnedPartitions:

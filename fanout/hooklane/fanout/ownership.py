@@ -14,7 +14,7 @@ from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.process import Process
 from hooklane.fanout.restore import Restored
 from hooklane.runtime.errors import HooklaneError
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from hooklane.schemas.records import LedgerRecord, Span
 
 log = structlog.get_logger(__name__)

@@ -20,7 +20,8 @@ from hooklane.fanout.rules import Rules
 from hooklane.fanout.schedule import Schedule
 from hooklane.fanout.subscribed import Subscribed
 from hooklane.fanout.window import Flow, Window
-from hooklane.runtime.group_poll import Assigned, Consumed, Start
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_poll import Consumed, Start
 from hooklane.schemas.lane import LaneId
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer
 from hooklane.retrier.blocked_lanes import Watermarks, read_blocked_lanes
 from hooklane.retrier.restore import BacklogFacts
 from hooklane.runtime.errors import TopicsError
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import LaneRecord

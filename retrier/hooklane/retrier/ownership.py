@@ -15,7 +15,8 @@ from hooklane.retrier.surroundings import Surroundings
 from hooklane.retrier.tiers import Tiers
 from hooklane.retrier.work import Workshop
 from hooklane.runtime.errors import HooklaneError
-from hooklane.runtime.group_poll import Assigned, Start
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_poll import Start
 from hooklane.schemas.lane import LaneId, lane_partition
 from hooklane.schemas.records import LaneRecord
 

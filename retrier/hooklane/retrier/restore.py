@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hooklane.retrier.spool import Checkpoint, OwedRelease
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import LaneRecord
 

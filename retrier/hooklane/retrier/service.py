@@ -16,7 +16,8 @@ from hooklane.retrier.surroundings import Surroundings
 from hooklane.retrier.tiers import Tiers
 from hooklane.retrier.work import Workshop
 from hooklane.runtime.errors import HooklaneError
-from hooklane.runtime.group_poll import Assigned, Consumed, Start
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_poll import Consumed, Start
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hooklane.runtime.group_poll import Assigned
+from hooklane.runtime.group_client import Assigned
 from hooklane.schemas.topics import Delay, TopicNames
 
 

@@ -8,14 +8,21 @@ pass on (rule 6).
 import asyncio
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from hooklane.runtime.group_metadata import generation
+from hooklane.runtime.group_client import (
+    Assigned,
+    at,
+    generation,
+    make_known,
+    named,
+    places_of,
+    wake,
+)
 from hooklane.runtime.threads import SYSTEM_THREADS, Started, Threads
 
 log = structlog.get_logger(__name__)
@@ -26,8 +33,6 @@ BATCH = 500
 _BATCHES_AHEAD = 2
 _IDLE_POLL_S = 0.1
 _PAUSED_POLL_S = 0.005
-_WAKE_S = 0.01
-_KNOWN_S = 0.5
 
 
 class Consumed(NamedTuple):
@@ -40,13 +45,6 @@ class Consumed(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
-
-
-class Assigned(NamedTuple):
-    """A partition by the name that the group knows it by."""
-
-    topic: str
-    partition: int
 
 
 class Start(NamedTuple):
@@ -106,15 +104,18 @@ class GroupPoll:
         answer_limit_s: float,
         along: Callable[[Assigned], Sequence[Assigned]] = _nothing_along,
         threads: Threads = SYSTEM_THREADS,
+        close_limit_s: float = 5.0,
     ) -> None:
         """`answer_limit_s`: how long the owner may take to begin or end the work on partitions.
         `along`: partitions that the group does not know of, and that go with one which it gives.
+        `close_limit_s`: how long to wait for librdkafka once all has been given back.
         """
         self._consumer = consumer
         self._topics = list(topics)
         self._owner = owner
         self._monotonic = monotonic
         self._answer_limit_s = answer_limit_s
+        self._close_limit_s = close_limit_s
         self._along = along
         self._loop = asyncio.get_running_loop()
         self._orders: deque[Callable[[], None]] = deque()
@@ -125,13 +126,16 @@ class GroupPoll:
         """Paused since they were assigned: nothing of them has been fetched."""
         self._ends: list[tuple[Assigned, int]] = []
         self._broken = False
+        self._held: set[Assigned] = set()
+        """What the group has given to us, and what has not been given back yet."""
         self._leaving = False
-        """Between `rejoin` and the moment at which nothing is assigned any more."""
+        """Between `rejoin` and the moment at which nothing is held any more."""
         # How often each partition was given to us: as the thread knows it, and as the loop does.
         self._terms: Counter[Assigned] = Counter()
         self._known_terms: dict[Assigned, int] = {}
         self._threads = threads
         self._thread: Started | None = None
+        self._given_back, self._ended = asyncio.Event(), asyncio.Event()
         self.polls = 0
         self.metadata: bytes | None = None
 
@@ -139,10 +143,21 @@ class GroupPoll:
         self._thread = self._threads.start(self._run, "poll")
 
     async def stop(self) -> None:
-        """Leave the group; the revocation of what is left comes before this returns."""
+        """Leave the group; the revocation of what is left comes before this returns.
+
+        After that librdkafka may wait for a coordinator without end (its issue 3740), and nobody
+        has to wait with it.
+        """
         self._stopping.set()
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+        if self._thread is None:
+            return
+        try:
+            async with asyncio.timeout(self._answer_limit_s + self._close_limit_s):
+                await self._given_back.wait()
+            async with asyncio.timeout(self._close_limit_s):
+                await self._ended.wait()
+        except TimeoutError:
+            log.warning("consumer.does_not_close", seconds=self._close_limit_s)
 
     def pause(self, partitions: Sequence[Assigned]) -> None:
         """Fetch nothing of these until `resume`. Takes effect after the poll under way."""
@@ -164,16 +179,22 @@ class GroupPoll:
 
     def _run(self) -> None:
         try:
+            beside = {one.topic for name in self._topics for one in self._along(Assigned(name, 0))}
+            make_known(self._consumer, beside)
             self._subscribe()
             while not self._stopping.is_set():
                 self._carry_out_orders()
                 self._poll()
                 self._join_again()
             self._carry_out_orders()
+            self._look_given_back()
             self._consumer.close()
         except Exception as error:
             log.exception("consumer.failed")
             self._tell(self._owner.failed, f"the consumer stopped: {error}")
+        finally:
+            for event in (self._given_back, self._ended):
+                self._tell(_set, event)
 
     def _subscribe(self) -> None:
         self._consumer.subscribe(
@@ -192,32 +213,23 @@ class GroupPoll:
 
     def _pause(self, partitions: Sequence[Assigned]) -> None:
         self._paused.update(partitions)
-        self._consumer.pause(_named(partitions))
+        self._consumer.pause(named(partitions))
 
     def _resume(self, partitions: Sequence[Assigned]) -> None:
         self._paused.difference_update(partitions)
-        self._consumer.resume(_named(partitions))
+        self._consumer.resume(named(partitions))
         asleep = self._asleep.intersection(partitions)
         self._asleep -= asleep
-        self._wake(asleep)
-
-    def _wake(self, partitions: Iterable[Assigned]) -> None:
-        """librdkafka's thread of a broker that has nothing to fetch looks again after a second, and
-        a resumed partition does not wake it; a request to that broker does. Its answer, which may
-        have to wait behind a fetch, is not waited for."""
-        for place in partitions:
-            with suppress(KafkaException):
-                self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=_WAKE_S)
+        wake(self._consumer, asleep)
 
     def _commit(self, offsets: Mapping[Assigned, int]) -> None:
         wanted = [TopicPartition(*place, offset) for place, offset in offsets.items()]
         self._consumer.commit(offsets=wanted, asynchronous=True)
 
     def _rejoin(self) -> None:
-        lost = _places(self._consumer.assignment())
         self._paused.clear()
         self._asleep.clear()
-        self._tell(self._owner.lost, lost)
+        self._tell(self._owner.lost, sorted(self._held))
         self._consumer.unsubscribe()
         self._leaving = True
 
@@ -225,7 +237,7 @@ class GroupPoll:
         """Not before everything has been given back: in the midst of a rebalance librdkafka takes
         `unsubscribe` and `subscribe` for no change, and what is assigned would stay so with
         nobody working on it."""
-        if self._leaving and not self._consumer.assignment():
+        if self._leaving and not self._held:
             self._leaving = False
             self._subscribe()
 
@@ -306,35 +318,28 @@ class GroupPoll:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """A new assignment, also of nothing: that says that the group has been joined."""
-        places = _places(partitions)
+        places = places_of(partitions)
         starts = self._ask(self._owner.starts(places)) if places else []
         if starts is None:
             # Without an answer nothing can begin; the next assignment asks again.
             self._tell(self._owner.failed, "the event loop did not answer an assignment in time")
             starts = [Start(place, paused=True) for place in places]
         self._terms.update(places)
-        self._make_known({start.place.topic for start in starts}.difference(self._topics))
-        consumer.incremental_assign([_at(start) for start in starts])
+        self._held.update(places)
+        consumer.incremental_assign([at(start.place, start.offset) for start in starts])
         paused = [start.place for start in starts if start.paused]
         if paused:
-            consumer.pause(_named(paused))
+            consumer.pause(named(paused))
             self._paused.update(paused)
             self._asleep.update(paused)
         self._tell(self._assigned, {place: self._terms[place] for place in places})
-
-    def _make_known(self, topics: Iterable[str]) -> None:
-        """librdkafka looks after topics that nobody has subscribed to once a second: a partition
-        whose leader it does not know yet would wait for that."""
-        for topic in topics:
-            with suppress(KafkaException):
-                self._consumer.list_topics(topic, _KNOWN_S)
 
     def _assigned(self, terms: Mapping[Assigned, int]) -> None:
         self._known_terms.update(terms)
         self._owner.assigned(list(terms))
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        places = _places(partitions)
+        places = places_of(partitions)
         self._tell_metadata(self._monotonic())
         if self._ask(self._revoked(places)) is None:
             log.error("consumer.revoke_timeout", seconds=self._answer_limit_s)
@@ -342,15 +347,21 @@ class GroupPoll:
         self._let_go(consumer, places)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        places = _places(partitions)
+        places = places_of(partitions)
         self._tell(self._owner.lost, places)
         self._let_go(consumer, places)
 
     def _let_go(self, consumer: Consumer, places: Sequence[Assigned]) -> None:
+        self._held.difference_update(places)
         gone = [*places, *(other for place in places for other in self._along(place))]
         self._paused.difference_update(gone)
         self._asleep.difference_update(gone)
-        consumer.incremental_unassign(_named(gone))
+        consumer.incremental_unassign(named(gone))
+        self._look_given_back()
+
+    def _look_given_back(self) -> None:
+        if self._stopping.is_set() and not self._held:
+            self._tell(_set, self._given_back)
 
     async def _revoked(self, places: Sequence[Assigned]) -> bool:
         await self._owner.revoke(places)
@@ -377,16 +388,5 @@ class GroupPoll:
         self._loop.call_soon_threadsafe(what, argument)
 
 
-def _places(partitions: Sequence[TopicPartition]) -> list[Assigned]:
-    return [Assigned(one.topic, one.partition) for one in partitions]
-
-
-def _at(start: Start) -> TopicPartition:
-    topic, partition = start.place
-    if start.offset is None:
-        return TopicPartition(topic, partition)
-    return TopicPartition(topic, partition, start.offset)
-
-
-def _named(partitions: Sequence[Assigned]) -> list[TopicPartition]:
-    return [TopicPartition(one.topic, one.partition) for one in partitions]
+def _set(event: asyncio.Event) -> None:
+    event.set()
