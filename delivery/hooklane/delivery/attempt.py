@@ -82,7 +82,7 @@ class Attempter:
         A request that cannot be made (a secret that is not to be had, a header that may not be
         set) is a failed attempt with the reason `setup`.
         """
-        span = self._tracing.begin(delivery.event)
+        span = self._tracing.begin(delivery)
         under_way = _UnderWay(delivery, done, span, self._clock, self._service)
         try:
             request = self._request(delivery, span, under_way.started_ms)
@@ -165,7 +165,7 @@ class _UnderWay:
     def _end(self, outcome: Outcome, result: Response | Fault | None) -> None:
         done, self._done = self._done, None
         if done is not None:
-            self._span.ended(outcome)
+            self._span.ended(outcome, None if result is None else result.address)
             done(Attempted(outcome, self._record(outcome, result)))
 
     def _record(self, outcome: Outcome, result: Response | Fault | None) -> DeliveryAttempt:

@@ -67,6 +67,7 @@ async def fanout_running(
         readiness=readiness,
         circuits=ground.circuits,
         limits=ground.rates,
+        tracing=ground.tracing,
     )
     async with AsyncExitStack() as stack:
         subscribed = Subscribed(Matcher())

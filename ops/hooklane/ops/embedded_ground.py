@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from hooklane.delivery.circuit import Circuits, CircuitTerms
 from hooklane.delivery.ground import Ground, delivering
 from hooklane.delivery.limits import RateLimits
+from hooklane.delivery.traced import traced
 from hooklane.ops.embedded_broker import LARGEST_RECORD, EmbeddedAdmin, EmbeddedReader
 from hooklane.runtime.clock import SystemClock
 from hooklane.runtime.health import Readiness
@@ -29,8 +30,11 @@ async def standing_on_embedded(
         SettingsError: a setting that this version cannot follow.
     """
     access = access_from(settings)
-    rates = RateLimits(settings.delivery.rate_share)
-    async with delivering(settings, service, secrets, frozenset(), rates) as attempts:
+    rates, metrics = RateLimits(settings.delivery.rate_share), Metrics(service)
+    async with (
+        traced(settings, service, metrics) as tracing,
+        delivering(settings, service, secrets, frozenset(), rates, tracing.attempts) as attempts,
+    ):
         yield Ground(
             settings=settings,
             access=access,
@@ -41,6 +45,7 @@ async def standing_on_embedded(
             circuits=Circuits(CIRCUITS),
             rates=rates,
             clock=SystemClock(),
-            metrics=Metrics(service),
+            metrics=metrics,
             readiness=Readiness(),
+            tracing=tracing.events,
         )

@@ -61,6 +61,14 @@ class TransactionOutcome(StrEnum):
     """Nobody can say whether it was committed."""
 
 
+class SpanOutcome(StrEnum):
+    """What became of a span that was recorded."""
+
+    SENT = "sent"
+    LOST = "lost"
+    """The collector did not take it in time."""
+
+
 class Metrics:
     """All metrics of one process."""
 
@@ -74,6 +82,10 @@ class Metrics:
         self._of_events(registry)
         self._of_deliveries(registry, service)
         self._of_transactions(registry)
+        self._spans = _by(
+            Counter("hooklane_spans_total", "Spans of traces.", ("outcome",), registry=registry),
+            SpanOutcome,
+        )
 
     def _of_events(self, registry: CollectorRegistry) -> None:
         self.events = HotCounter("hooklane_events_total", "Events read.", EventOutcome, registry).by
@@ -171,6 +183,10 @@ class Metrics:
     def forget_window(self, topic: str, partition: int) -> None:
         """The partition has been let go: its last value would stay for ever."""
         self._window.remove(topic, str(partition))
+
+    def spans_ended(self, outcome: SpanOutcome, count: int) -> None:
+        """So many spans went to the collector, or were lost. From any thread."""
+        self._spans[outcome].inc(count)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All of it as Prometheus reads it, and the content type, by the `Accept` header."""
