@@ -50,6 +50,11 @@ class Circuit:
         self._probing_since: float | None = None
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is not closed: open, or half-open."""
+        return self._open_until is not None
+
+    @property
     def is_idle(self) -> bool:
         """Whether forgetting it would change nothing."""
         return not self._failed and self._open_until is None
@@ -100,6 +105,17 @@ class Circuits:
         self._terms = terms or CircuitTerms()
         self._most = most
         self._circuits: OrderedDict[Origin, Circuit] = OrderedDict()
+
+    def is_open(self, url: str) -> bool:
+        """Whether the circuit of this URL's origin is not closed."""
+        if not self._circuits:
+            return False
+        circuit = self._circuits.get(_origin(url))
+        return circuit is not None and circuit.is_open
+
+    def count_open(self) -> int:
+        """How many are not closed."""
+        return sum(one.is_open for one in self._circuits.values())
 
     def refuses(self, url: str, now: float) -> bool:
         """Whether attempts of this URL would be refused; asks without taking a probe."""

@@ -112,6 +112,17 @@ async def delivering(
         await engine.close()
 
 
+def watched(
+    service: Service, settings: Settings, circuits: Circuits
+) -> tuple[Metrics, Readiness, Circuits]:
+    """The metrics of a service, which look at its readiness and its circuits."""
+    metrics, readiness = Metrics(service, settings.telemetry.subscription_labels), Readiness()
+    metrics.restores.facts = readiness.restores
+    metrics.circuits_open.set_function(circuits.count_open)
+    metrics.by_subscription.is_open = circuits.is_open
+    return metrics, readiness, circuits
+
+
 @asynccontextmanager
 async def standing_on_kafka(
     settings: Settings, service: Service, secrets: KnownSecrets, clock: Clock = _MACHINE
@@ -123,7 +134,7 @@ async def standing_on_kafka(
     """
     access = access_from(settings)
     admin = KafkaAdmin(access, ASKED_S)
-    metrics, readiness = Metrics(service), Readiness()
+    metrics, readiness, circuits = watched(service, settings, Circuits())
     rates = RateLimits(settings.delivery.rate_share)
     async with (
         serve_health(settings.http, readiness, metrics) as port,
@@ -142,7 +153,7 @@ async def standing_on_kafka(
             reader=reader,
             limits=limits,
             attempts=attempts,
-            circuits=Circuits(),
+            circuits=circuits,
             rates=rates,
             clock=clock,
             metrics=metrics,

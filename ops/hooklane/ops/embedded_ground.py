@@ -4,14 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hooklane.delivery.circuit import Circuits, CircuitTerms
-from hooklane.delivery.ground import Ground, delivering
+from hooklane.delivery.ground import Ground, delivering, watched
 from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.traced import traced
 from hooklane.ops.embedded_broker import LARGEST_RECORD, EmbeddedAdmin, EmbeddedReader
 from hooklane.runtime.clock import SystemClock
-from hooklane.runtime.health import Readiness
 from hooklane.runtime.kafka_settings import access_from
-from hooklane.runtime.metrics import Metrics, Service
+from hooklane.runtime.metrics import Service
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.settings import Settings
 from hooklane.runtime.topic_apply import Verified
@@ -30,7 +29,8 @@ async def standing_on_embedded(
         SettingsError: a setting that this version cannot follow.
     """
     access = access_from(settings)
-    rates, metrics = RateLimits(settings.delivery.rate_share), Metrics(service)
+    rates = RateLimits(settings.delivery.rate_share)
+    metrics, readiness, circuits = watched(service, settings, Circuits(CIRCUITS))
     async with (
         traced(settings, service, metrics) as tracing,
         delivering(settings, service, secrets, frozenset(), rates, tracing.attempts) as attempts,
@@ -42,10 +42,10 @@ async def standing_on_embedded(
             reader=EmbeddedReader(access, settings.topic_names.subscriptions),
             limits=Verified(LARGEST_RECORD, LARGEST_RECORD),
             attempts=attempts,
-            circuits=Circuits(CIRCUITS),
+            circuits=circuits,
             rates=rates,
             clock=SystemClock(),
             metrics=metrics,
-            readiness=Readiness(),
+            readiness=readiness,
             tracing=tracing.events,
         )

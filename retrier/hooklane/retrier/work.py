@@ -165,9 +165,9 @@ class Workshop:
         self._circuits.record(
             command.entry.subscription.url, lane, ended.outcome, self._clock.monotonic()
         )
-        self._metrics.attempts[ended.record.outcome].inc()
-        self._metrics.attempt_duration.observe(ended.record.duration_ms / 1000)
-        if ended.record.outcome is AttemptOutcome.DELIVERED:
+        record = ended.record
+        self._metrics.attempted(record.subscription, record.outcome, record.duration_ms / 1000)
+        if record.outcome is AttemptOutcome.DELIVERED:
             age_ms = now_ms - command.task.event.timestamp_ms
             self._metrics.delivery_latency.observe(max(age_ms, 0) / 1000)
         with self._spool.batch():
@@ -183,6 +183,7 @@ class Workshop:
         with self._spool.batch():
             for write, offset in acked:
                 commands += self._answer(write, offset, now_ms)
+        self._metrics.progressed(now_ms)
         self.carry_out(commands)
         self.step()
 
@@ -193,6 +194,7 @@ class Workshop:
                 return self._backlog.ticket_acked(write.waiting, write.standing, place)
             case WriteLetter():
                 self._metrics.dead_letters.inc()
+                self._metrics.by_subscription.given_up(write.letter.subscription)
                 return self._backlog.letter_acked(write.waiting, now_ms)
             case WriteTombstone():
                 return self._backlog.tombstone_acked(write.waiting)

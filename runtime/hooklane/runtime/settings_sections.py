@@ -351,6 +351,13 @@ class TelemetrySettings(Section):
         description="Part of the traces that are recorded, from 0 to 1, chosen by the trace's id. "
         "An event whose publisher does not record its trace is not recorded at all.",
     )
+    subscription_labels: int = Field(
+        default=100,
+        ge=0,
+        le=10_000,
+        description="Subscriptions that have a label of their own in the metrics that are told by "
+        "subscription; those beyond are one label, `other`.",
+    )
 
 
 class LogSettings(Section):
