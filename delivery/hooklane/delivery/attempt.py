@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
+from hooklane.delivery import journal
 from hooklane.delivery.asked import Asked, Documents
 from hooklane.delivery.exchange import Engine, Fault, Request, Response, Running
 from hooklane.delivery.outcome import Outcome, judge, refused, setup_failed
@@ -15,7 +16,7 @@ from hooklane.runtime.clock import Clock
 from hooklane.runtime.errors import SecretError
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId
-from hooklane.schemas.records import DeliveryAttempt
+from hooklane.schemas.records import AttemptOutcome, DeliveryAttempt
 from hooklane.schemas.subscription import Subscription
 
 _RECORDED_RESPONSE: Final = 1024
@@ -166,7 +167,10 @@ class _UnderWay:
         done, self._done = self._done, None
         if done is not None:
             self._span.ended(outcome, None if result is None else result.address)
-            done(Attempted(outcome, self._record(outcome, result)))
+            record = self._record(outcome, result)
+            if outcome.kind is not AttemptOutcome.DELIVERED:
+                journal.attempt_failed(record)
+            done(Attempted(outcome, record))
 
     def _record(self, outcome: Outcome, result: Response | Fault | None) -> DeliveryAttempt:
         delivery, event = self._delivery, self._delivery.event

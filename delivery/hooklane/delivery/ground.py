@@ -15,6 +15,7 @@ from hooklane.delivery.assemble import open_engine
 from hooklane.delivery.attempt import Attempted, Attempter, Delivery
 from hooklane.delivery.circuit import Circuits
 from hooklane.delivery.exchange import Running as Exchanging
+from hooklane.delivery.journal import Journal
 from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.traced import traced
 from hooklane.delivery.tracing import EventTracing, Tracing
@@ -115,11 +116,13 @@ async def delivering(
 def watched(
     service: Service, settings: Settings, circuits: Circuits
 ) -> tuple[Metrics, Readiness, Circuits]:
-    """The metrics of a service, which look at its readiness and its circuits."""
+    """The metrics of a service, which look at its readiness and its circuits, of which the log is
+    told as well."""
     metrics, readiness = Metrics(service, settings.telemetry.subscription_labels), Readiness()
     metrics.restores.facts = readiness.restores
     metrics.circuits_open.set_function(circuits.count_open)
     metrics.by_subscription.is_open = circuits.is_open
+    circuits.turned = Journal(_MACHINE.monotonic).turned
     return metrics, readiness, circuits
 
 
