@@ -1,6 +1,6 @@
 """PromQL against metrics that are exported: are they there, with these labels, and counters?
 
-    exported = Exported.read(text_of_metrics)
+    exported = all_metrics()
     faults("sum by (topic) (hooklane_lag_events) > 10", exported)      # []
     labels_of(promql_parser.parse("..."), exported)
 
@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import promql_parser as promql
 from prometheus_client.parser import text_string_to_metric_families
+
+from hooklane.runtime.metrics import Metrics, Service
 
 TARGET: Final = frozenset({"job", "instance"})
 """Labels that Prometheus gives to whatever it scrapes."""
@@ -64,6 +66,18 @@ class Exported:
     def labels(self) -> dict[str, frozenset[str]]:
         """The label names of each sample."""
         return {name: sample.labels for name, sample in self.samples.items()}
+
+
+def all_metrics() -> Exported:
+    """Both services', with a partition each. `integration/test_watched.py` proves that this is what
+    they export."""
+    texts = []
+    for service in Service:
+        metrics = Metrics(service)
+        metrics.window("orders", 0)
+        metrics.lag("orders", 0)
+        texts.append(metrics.exposition("")[0].decode())
+    return Exported.read(*texts)
 
 
 def faults(text: str, exported: Exported) -> list[str]:

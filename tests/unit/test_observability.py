@@ -11,35 +11,21 @@ import promql_parser
 import pytest
 import yaml
 
-from hooklane.runtime.metrics import Metrics, Service
 from tests.support.alert_rules import Alert, faults_of_file, read_alerts
-from tests.support.promql import TARGET, Exported, faults, labels_of
+from tests.support.promql import TARGET, all_metrics, faults, labels_of
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "observability" / "prometheus" / "rules.yaml"
 RULES_TEST = RULES.with_name("rules_test.yaml")
 DASHBOARD = ROOT / "observability" / "grafana" / "hooklane.json"
 
+EXPORTED = all_metrics()
 ALERTS = read_alerts(RULES)
 BOARD: dict[str, Any] = json.loads(DASHBOARD.read_text())
 PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
 TARGETS = [(panel, target) for panel in PANELS for target in panel["targets"]]
 
 _VARIABLES = {"$__rate_interval": "5m", "$job": ".*", "$instance": ".*", "$subscription": ".*"}
-
-
-def exported() -> Exported:
-    """Both services', with a partition each."""
-    texts = []
-    for service in Service:
-        metrics = Metrics(service)
-        metrics.window("orders", 0)
-        metrics.lag("orders", 0)
-        texts.append(metrics.exposition("")[0].decode())
-    return Exported.read(*texts)
-
-
-EXPORTED = exported()
 
 
 @pytest.mark.parametrize(

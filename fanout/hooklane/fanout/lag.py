@@ -7,13 +7,16 @@ from typing import Final, Protocol
 import structlog
 
 from hooklane.fanout.owned import OwnedPartitions
+from hooklane.fanout.partition import EventPartition
 from hooklane.runtime.errors import HooklaneError
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.runtime.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-_EVERY_S: Final = 10.0
+_LOOK_S: Final = 1.0
+_EVERY: Final = 10
+"""Looks from one question to the next; new partitions are asked for at the next look."""
 
 
 class Ends(Protocol):
@@ -23,19 +26,28 @@ class Ends(Protocol):
 
 
 async def keep_measuring_lag(
-    owned: OwnedPartitions, admin: Ends, metrics: Metrics, every_s: float = _EVERY_S
+    owned: OwnedPartitions, admin: Ends, metrics: Metrics, look_s: float = _LOOK_S
 ) -> None:
     """Ask for the ends again and again. (A consumer that is paused does not hear of them.)"""
+    asked: list[Partition] = []
+    looks = 0
     while True:
-        await asyncio.sleep(every_s)
-        wanted = [Partition(one.place.topic, one.place.partition) for one in owned]
+        await asyncio.sleep(look_s)
+        looks += 1
+        wanted = [_named(one) for one in owned]
+        if wanted == asked and looks < _EVERY:
+            continue
+        asked, looks = wanted, 0
         try:
             ends = await asyncio.to_thread(admin.high_watermarks, wanted)
         except HooklaneError as error:
             log.debug("lag.unknown", reason=str(error))
             continue
         for one in owned:
-            end = ends.get(Partition(one.place.topic, one.place.partition))
+            end = ends.get(_named(one))
             if end is not None:
-                behind = max(end - one.ledger.committable, 0)
-                metrics.lag(one.place.topic, one.place.partition).set(behind)
+                metrics.lag(*_named(one)).set(max(end - one.ledger.committable, 0))
+
+
+def _named(one: EventPartition) -> Partition:
+    return Partition(one.place.topic, one.place.partition)
