@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from hooklane.delivery.tracing import EventTracing, PassedOn, Tracing
+from hooklane.runtime.collector import calm_collector
 from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.settings import Settings
 
@@ -25,7 +26,8 @@ async def traced(settings: Settings, service: Service, metrics: Metrics) -> Asyn
     if endpoint is None:
         yield Traced(PassedOn())
         return
-    # Slow to import, and of no use to anybody who sends no traces.
+    # Slow to import, and of no use to anybody who sends no traces. The collector of garbage has to
+    # leave alone what this brings, too.
     from hooklane.delivery.tracing_otel import (  # noqa: PLC0415
         TracedAttempts,
         TracedEvents,
@@ -34,6 +36,7 @@ async def traced(settings: Settings, service: Service, metrics: Metrics) -> Asyn
     from hooklane.delivery.tracing_spans import Read  # noqa: PLC0415
     from hooklane.runtime.telemetry import open_traces  # noqa: PLC0415
 
+    calm_collector()
     traces = open_traces(settings, service, endpoint.get_secret_value(), metrics.spans_ended)
     try:
         match service:

@@ -345,7 +345,7 @@ class TelemetrySettings(Section):
         json_schema_extra=_URL,
     )
     sample_ratio: float = Field(
-        default=0.05,
+        default=0.02,
         ge=0.0,
         le=1.0,
         description="Part of the traces that are recorded, from 0 to 1, chosen by the trace's id. "
