@@ -45,6 +45,17 @@ def test_what_counts(task: Waiting, count: int) -> None:
     assert due([task], "a", paused=["paused"]).count(NOW_MS) == count
 
 
+def test_halted_lanes_of_this_process() -> None:
+    """They wait for an operator, whether their subscription is held or not."""
+    tasks = [
+        waiting("one", 1, 0, subscription="a", halted=True),
+        waiting("two", 1, 0, subscription="paused", halted=True),
+        waiting("three", 1, 0, subscription="a", partition=7, halted=True),
+        waiting("four", 1, 0, subscription="a"),
+    ]
+    assert due(tasks, "a", paused=["paused"]).halted() == 2
+
+
 def test_only_the_first_of_a_lane_counts() -> None:
     """Rule 8: more processes do not make one lane faster."""
     tasks = [waiting("l", n, 0, subscription="a") for n in range(5)]
@@ -75,9 +86,13 @@ async def test_a_spool_that_fails_does_not_end_the_counting() -> None:
                 raise SpoolError("the disk is full")
             return 4
 
+        def halted(self) -> int:
+            return 2
+
     metrics = Metrics(Service.RETRIER)
     counting = asyncio.create_task(keep_counting(Failing(), metrics, HandClock(), 0.001))
     await until(lambda: metrics.backlog_due_tasks._value.get() == 4)
+    await until(lambda: metrics.lanes_halted._value.get() == 2)
     counting.cancel()
     with suppress(asyncio.CancelledError):
         await counting

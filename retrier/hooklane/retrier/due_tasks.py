@@ -1,4 +1,4 @@
-"""How many tasks could be attempted now: what a scaler goes by."""
+"""How many tasks could be attempted now, for a scaler, and how many lanes wait for an operator."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -48,6 +48,10 @@ class DueTasks:
                 break
         return found
 
+    def halted(self) -> int:
+        """Lanes of this process that are halted, or whose first task this version cannot read."""
+        return self._spool.halted(self._owned())
+
 
 async def keep_counting(
     due: DueTasks, metrics: Metrics, clock: Clock, every_s: float = _EVERY_S
@@ -56,6 +60,7 @@ async def keep_counting(
     while True:
         try:
             metrics.backlog_due_tasks.set(due.count(clock.wall_ms()))
+            metrics.lanes_halted.set(due.halted())
         except HooklaneError as error:
             # The spool's own work will meet it too, and says what it means.
             log.debug("due.unknown", reason=str(error))

@@ -201,6 +201,10 @@ class Metrics:
             registry=registry,
         )
 
+        self.lanes_halted = Gauge(
+            "hooklane_lanes_halted", "Lanes that wait for an operator.", registry=registry
+        )
+
     def attempted(self, subscription: str, outcome: AttemptOutcome, seconds: float) -> None:
         """An HTTP attempt ended. Called at each delivery."""
         self.attempts[outcome].value += 1
