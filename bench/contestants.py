@@ -41,11 +41,14 @@ class Contestant(Protocol):
 
 
 class HooklaneFanout:
-    """`hooklane fanout` with its defaults: signed, in order, with ledger, attempts and metrics."""
+    """`hooklane fanout` with its defaults: signed, in order, with ledger, attempts and metrics.
+
+    `more` are settings, by the names after `HOOKLANE_`.
+    """
 
     name = "hooklane fanout"
 
-    def __init__(self, kafka: Kafka, url: str) -> None:
+    def __init__(self, kafka: Kafka, url: str, **more: str) -> None:
         site = make_bench_site(kafka, f"bench-{uuid4().hex[:6]}")
         site.subscribe(
             "bench",
@@ -54,7 +57,8 @@ class HooklaneFanout:
             delivery={"max_in_flight": _IN_FLIGHT},
         )
         self.topic = site.events
-        self._process = ServiceProcess("fanout", bench_environment(site), f"bench-{site.prefix}")
+        environ = bench_environment(site, **more)
+        self._process = ServiceProcess("fanout", environ, f"bench-{site.prefix}")
 
     def __enter__(self) -> Self:
         self._process.__enter__()

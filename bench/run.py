@@ -22,12 +22,13 @@ from bench.restart import measure_restart
 from bench.sinks import NoCompilerError
 from bench.tables import Report
 from bench.throughput import Runs, measure_throughput
+from bench.tracing import measure_tracing
 from tests.kafka.broker import Kafka, SingleBroker
 from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
 
-_PINNED = ("throughput", "profile")
-_BENCHMARKS = ("latency", "isolation", "restart", *_PINNED)
-_ALONE = ("bounded",)
+_PINNED = ("throughput", "profile", "tracing")
+_BENCHMARKS = ("latency", "isolation", "restart", "throughput", "profile")
+_ALONE = ("bounded", "tracing")
 """Only when they are asked for: they take long."""
 
 
@@ -73,6 +74,8 @@ def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namesp
             report = measure_bounded(kafka, told.tasks, told.keys)
         case "throughput":
             report = measure_throughput(kafka, cores, runs)
+        case "tracing":
+            report = measure_tracing(kafka, cores, runs)
         case _:
             report = measure_stages(kafka, cores, told.events)
     if not told.json:
@@ -84,7 +87,9 @@ def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namesp
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Measures Hooklane here.")
     parser.add_argument(
-        "--only", choices=_BENCHMARKS + _ALONE, help="one of them; default: all but bounded"
+        "--only",
+        choices=_BENCHMARKS + _ALONE,
+        help="one of them; default: all but bounded and tracing",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--latency-events", type=int, default=200, metavar="N")

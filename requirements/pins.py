@@ -41,6 +41,7 @@ SETS = (
         (
             "cloudevents",
             "hypothesis",
+            "promql-parser",
             "pytest",
             "pytest-asyncio",
             "pytest-timeout",

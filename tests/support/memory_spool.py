@@ -161,6 +161,10 @@ class MemorySpool:
     def tasks(self) -> int:
         return len(self._tasks)
 
+    def halted(self, partitions: Collection[int]) -> int:
+        heads = self._heads().values()
+        return sum(one.standing.halted and one.partition in partitions for one in heads)
+
     def oldest_ms(self) -> int | None:
         return min((head.timestamp_ms for head in self._heads().values()), default=None)
 

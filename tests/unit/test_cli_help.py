@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import typer
 from hooklane.ops.main import app
 from tests.support.processes import HOOKLANE
 
+ROOT = Path(__file__).resolve().parents[2]
 _CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLANE_")}
 
 
@@ -81,14 +83,31 @@ def test_an_example_can_be_typed(path: str) -> None:
     lines = examples(path)
     assert any(path in line for line in lines), lines
     for line in lines:
-        # A pipe before it, or a file behind it, is the shell's.
-        words = shlex.split(re.split(r" (?:<|>>) ", line.rpartition(" | ")[2])[0])
-        while "=" in words[0]:
-            words.pop(0)
-        called = max((one for one in ALL if f"{' '.join(words)} ".startswith(f"{one} ")), key=len)
-        rest = words[len(called.split()) :]
-        command = ALL[called].command
-        command.make_context(called, list(rest) or ["--"], parent=ALL[called].parent)
+        typed(line)
+
+
+def typed(line: str) -> None:
+    """Fails unless it is a line that a command takes."""
+    # A pipe before it, or a file behind it, is the shell's.
+    words = shlex.split(re.split(r" (?:<|>>) ", line.rpartition(" | ")[2])[0])
+    while "=" in words[0]:
+        words.pop(0)
+    called = max((one for one in ALL if f"{' '.join(words)} ".startswith(f"{one} ")), key=len)
+    rest = words[len(called.split()) :]
+    command = ALL[called].command
+    command.make_context(called, list(rest) or ["--"], parent=ALL[called].parent)
+
+
+def test_what_the_runbooks_say_can_be_typed() -> None:
+    """Whole lines, and commands that stand in the text by their names."""
+    page = (ROOT / "docs" / "runbooks.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) > 5
+    for line in lines:
+        typed(line)
+    named = re.findall(r"`(hooklane [a-z][a-z -]*?)(?: --[a-z]+)?`", page)
+    assert set(named) <= set(ALL)
 
 
 @pytest.mark.parametrize("path", GROUPS)

@@ -291,6 +291,9 @@ async def test_what_is_counted_is_what_was_committed() -> None:
     await stage.committer.commit()
     assert counted(stage.process.metrics, "redirects_total") == 1
     assert counted(stage.process.metrics, "dead_letters_total") == 1
+    metrics, wall_s = stage.process.metrics, stage.process.clock.wall_ms() / 1000
+    assert counted(metrics, "subscription_dead_letters_total", subscription="other") == 1
+    assert counted(metrics, "last_progress_timestamp_seconds") == wall_s
 
 
 async def test_one_transaction_at_a_time() -> None:

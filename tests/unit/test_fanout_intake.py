@@ -119,6 +119,25 @@ def test_records_of_partitions_that_are_not_ours_are_left() -> None:
     assert stage.gaps == []
 
 
+def test_a_tracer_hears_of_what_is_delivered() -> None:
+    """Of each batch, and of each event that somebody wants, with who that is."""
+    stage = Stage(partition(0), entries=[entry("a"), entry("b")])
+    heard: list[object] = []
+
+    class Heard:
+        def received(self) -> None:
+            heard.append("batch")
+
+        def matched(self, event: Event, subscriptions: Sequence[str]) -> None:
+            heard.append((event.offset, list(subscriptions)))
+
+    stage.intake._tracing = Heard()
+    stage.take(record(0), record(1))
+    stage.subscriptions.entries.clear()
+    stage.take(record(2))
+    assert heard == ["batch", (0, ["a", "b"]), (1, ["a", "b"]), "batch"]
+
+
 def test_an_event_without_a_match_is_settled() -> None:
     """Rule 4: it holds no offset up."""
     one = partition()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from structlog.testing import capture_logs
 
 from hooklane.fanout.commit import Pace
 from hooklane.fanout.delivery import Place
@@ -468,6 +469,20 @@ async def test_what_is_here_is_measured(stage: Stage) -> None:
         stage.attempts.begun[which].end(ACCEPTED)
     await until(lambda: counted(metrics, "oldest_undelivered_seconds") == 0)
     await until(lambda: counted(metrics, "window_events", **labels) == 0)
+
+
+async def test_the_log_is_told_what_was_committed(stage: Stage) -> None:
+    """Nothing has happened until it is written, and then it is one line."""
+    stage.world.results.append(CommitResult.ABORTED)
+    await stage.owns(ONE)
+    with capture_logs() as lines:
+        stage.fanout.consumed([record(0), record(1)])
+        stage.attempts.begun[0].end(BROKEN)
+        await until(lambda: not stage.world.results)
+        assert lines == []
+        stage.source.polls += 1
+        await until(lambda: lines)
+    assert [(line["event"], line["sequence"]) for line in lines] == [("lane.blocked", 0)]
 
 
 # The end.

@@ -10,6 +10,7 @@ import pytest
 from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.health import Readiness, serve_health
 from hooklane.runtime.metrics import Metrics, Service
+from hooklane.runtime.metrics_restore import Restores
 from hooklane.runtime.settings_sections import HttpSettings
 
 LOOPBACK = HttpSettings(host="127.0.0.1", port=0)
@@ -70,6 +71,23 @@ def test_a_format_of_a_newer_version_keeps_it_from_being_ready() -> None:
     assert "billing" in readiness.missing()[0]
     readiness.unknown_formats([])
     assert readiness.missing() == ()
+
+
+def test_how_far_the_restores_are() -> None:
+    """How many, what is left, how long the oldest has taken, and how long the last one took."""
+    now = [100.0]
+    readiness = Readiness(lambda: now[0])
+    assert readiness.restores() == Restores()
+    readiness.assigned([("b", 0), ("b", 1)])
+    now[0] = 103.0
+    readiness.assigned([("b", 2)])
+    readiness.restoring(("b", 1), 70)
+    now[0] = 105.0
+    assert readiness.restores() == Restores(3, 70, 5.0, 0.0)
+    readiness.restored(("b", 1))
+    assert readiness.restores() == Restores(2, 0, 5.0, 5.0)
+    readiness.revoked([("b", 0)])
+    assert readiness.restores() == Restores(1, 0, 2.0, 5.0)
 
 
 async def test_the_pages() -> None:

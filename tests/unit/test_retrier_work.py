@@ -7,7 +7,7 @@ import pytest
 from hooklane.delivery.circuit import CircuitTerms
 from hooklane.retrier.standing import TicketPlace
 from hooklane.schemas.records import AttemptOutcome
-from tests.support.fanout_facts import entry
+from tests.support.fanout_facts import counted, entry
 from tests.support.retrier_facts import DELIVERED, FAILED, GONE, NOW_MS, lane_id, task
 from tests.support.retrier_loop import Shop, until
 
@@ -85,6 +85,8 @@ def test_what_is_counted() -> None:
     assert shop.metrics.dead_letters._value.get() == 0
     shop.ack()
     assert shop.metrics.dead_letters._value.get() == 1
+    assert counted(shop.metrics, "subscription_dead_letters_total", subscription="other") == 1
+    assert counted(shop.metrics, "last_progress_timestamp_seconds") == NOW_MS / 1000
 
 
 def test_attempts_in_flight_are_counted_down() -> None:

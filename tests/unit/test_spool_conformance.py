@@ -126,6 +126,19 @@ def test_halted_lanes_are_never_due_but_there(spool: Spool) -> None:
     assert spool.next_due() == {"billing": 50}
 
 
+def test_halted_lanes_are_counted_by_their_first_task(spool: Spool) -> None:
+    """In the partitions that are asked for; a halted task further back waits for its turn."""
+    spool.add(waiting("a", 1, halted=True))
+    spool.add(waiting("b", 1))
+    spool.add(waiting("b", 2, halted=True))
+    spool.add(waiting("c", 1, halted=True, partition=1))
+    spool.add(waiting("d", 1, halted=True, partition=7))
+    counts = [spool.halted([0, 1]), spool.halted([7]), spool.halted([])]
+    spool.remove(lane("b"), 1)
+    spool.stand(lane("a"), 1, standing(5), None)
+    assert [*counts, spool.halted([0, 1])] == [2, 1, 0, 2]
+
+
 def test_next_due_follows_every_change(spool: Spool) -> None:
     """Each subscription's earliest lane, after tasks came, moved and went."""
     assert spool.next_due() == {}

@@ -88,6 +88,7 @@ def _answers(spool: Spool) -> list[object]:
     """All that can be asked without changing anything."""
     lanes = [lane(name) for name in _LANES]
     told: list[object] = [spool.tasks(), spool.oldest_ms(), spool.mark(), spool.next_due()]
+    told += [spool.halted([0]), spool.halted([0, 1, 2])]
     told += [spool.first(one) for one in lanes]
     told += [spool.lowest(one) for one in lanes]
     for one, sequence in product(lanes, range(-1, 6)):

@@ -14,6 +14,7 @@ from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.subscriptions import SubscriptionFollower, differences
 from hooklane.runtime.subscriptions_reader import End, Line, Replaced
 from hooklane.schemas.book import BookChange, ChangeKind, SubscriptionBook, status_record
+from hooklane.schemas.records import AttemptOutcome
 from hooklane.schemas.subscription_values import ServicePolicy
 
 Step = Line | End | Replaced | Exception
@@ -149,6 +150,24 @@ async def test_a_cut_topic_is_read_anew_and_the_difference_told() -> None:
         await it.until(lambda: (ADDED, "d") in it.changes)
         # `b` stands at another offset now: a status about the old one no longer counts.
         assert it.changes == [(REMOVED, "a"), (UPDATED, "b"), (UPDATED, "c"), (ADDED, "d")]
+
+
+async def test_the_metrics_hear_of_who_comes_and_goes() -> None:
+    """A subscription has its label from when it is in force until it is deleted."""
+    topic = ScriptedTopic([line(0, "a"), line(1, "b")])
+    async with Following(topic) as it:
+        await it.follower.start()
+        it.metrics.attempted("a", AttemptOutcome.DELIVERED, 0.1)
+        topic.give(Line(2, b"a", None))
+        await it.until(lambda: (REMOVED, "a") in it.changes)
+        it.metrics.attempted("a", AttemptOutcome.DELIVERED, 0.1)
+        it.metrics.attempted("b", AttemptOutcome.DELIVERED, 0.1)
+    value, name = it.metrics.registry.get_sample_value, "hooklane_subscription_attempts_total"
+    found = {
+        one: value(name, {"subscription": one, "outcome": "delivered"})
+        for one in ("a", "b", "other")
+    }
+    assert found == {"a": None, "b": 1, "other": 1}
 
 
 async def test_a_cut_while_it_is_read_starts_over() -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
+from hooklane.delivery import journal
 from hooklane.delivery.asked import Asked, Documents
 from hooklane.delivery.exchange import Engine, Fault, Request, Response, Running
 from hooklane.delivery.outcome import Outcome, judge, refused, setup_failed
@@ -15,7 +16,7 @@ from hooklane.runtime.clock import Clock
 from hooklane.runtime.errors import SecretError
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId
-from hooklane.schemas.records import DeliveryAttempt
+from hooklane.schemas.records import AttemptOutcome, DeliveryAttempt
 from hooklane.schemas.subscription import Subscription
 
 _RECORDED_RESPONSE: Final = 1024
@@ -82,7 +83,7 @@ class Attempter:
         A request that cannot be made (a secret that is not to be had, a header that may not be
         set) is a failed attempt with the reason `setup`.
         """
-        span = self._tracing.begin(delivery.event)
+        span = self._tracing.begin(delivery)
         under_way = _UnderWay(delivery, done, span, self._clock, self._service)
         try:
             request = self._request(delivery, span, under_way.started_ms)
@@ -165,8 +166,11 @@ class _UnderWay:
     def _end(self, outcome: Outcome, result: Response | Fault | None) -> None:
         done, self._done = self._done, None
         if done is not None:
-            self._span.ended(outcome)
-            done(Attempted(outcome, self._record(outcome, result)))
+            self._span.ended(outcome, None if result is None else result.address)
+            record = self._record(outcome, result)
+            if outcome.kind is not AttemptOutcome.DELIVERED:
+                journal.attempt_failed(record)
+            done(Attempted(outcome, record))
 
     def _record(self, outcome: Outcome, result: Response | Fault | None) -> DeliveryAttempt:
         delivery, event = self._delivery, self._delivery.event

@@ -1,6 +1,7 @@
 """Whether an origin may be tried. Pure: the caller brings the time and the outcomes."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -50,6 +51,11 @@ class Circuit:
         self._probing_since: float | None = None
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is not closed: open, or half-open."""
+        return self._open_until is not None
+
+    @property
     def is_idle(self) -> bool:
         """Whether forgetting it would change nothing."""
         return not self._failed and self._open_until is None
@@ -93,13 +99,30 @@ class Circuit:
         return self._probing_since is not None and now < self._probing_since + self._terms.probe_s
 
 
+def _nobody(origin: Origin, is_open: bool) -> None:
+    """Told of nothing."""
+
+
 class Circuits:
-    """The circuits of all origins that failed lately; `most` bounds them."""
+    """The circuits of all origins that failed lately; `most` bounds them. `turned` is told when one
+    opens, and when it closes."""
 
     def __init__(self, terms: CircuitTerms | None = None, most: int = 10_000) -> None:
+        self.turned: Callable[[Origin, bool], None] = _nobody
         self._terms = terms or CircuitTerms()
         self._most = most
         self._circuits: OrderedDict[Origin, Circuit] = OrderedDict()
+
+    def is_open(self, url: str) -> bool:
+        """Whether the circuit of this URL's origin is not closed."""
+        if not self._circuits:
+            return False
+        circuit = self._circuits.get(_origin(url))
+        return circuit is not None and circuit.is_open
+
+    def count_open(self) -> int:
+        """How many are not closed."""
+        return sum(one.is_open for one in self._circuits.values())
 
     def refuses(self, url: str, now: float) -> bool:
         """Whether attempts of this URL would be refused; asks without taking a probe."""
@@ -132,7 +155,10 @@ class Circuits:
             circuit = self._circuits[origin] = Circuit(self._terms)
             if len(self._circuits) > self._most:
                 self._circuits.popitem(last=False)
+        was_open = circuit.is_open
         circuit.record(lane, well=well, now=now)
+        if circuit.is_open is not was_open:
+            self.turned(origin, circuit.is_open)
         if circuit.is_idle:
             del self._circuits[origin]
 

@@ -15,7 +15,10 @@ from hooklane.delivery.assemble import open_engine
 from hooklane.delivery.attempt import Attempted, Attempter, Delivery
 from hooklane.delivery.circuit import Circuits
 from hooklane.delivery.exchange import Running as Exchanging
+from hooklane.delivery.journal import Journal
 from hooklane.delivery.limits import RateLimits
+from hooklane.delivery.traced import traced
+from hooklane.delivery.tracing import EventTracing, Tracing
 from hooklane.runtime import kafka
 from hooklane.runtime.clock import Clock, SystemClock
 from hooklane.runtime.errors import HooklaneError
@@ -41,7 +44,8 @@ class Attempts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """One service's. `reader`: of the config topic, for this service alone."""
+    """One service's. `reader`: of the config topic, for this service alone. `tracing`: of events,
+    where they are traced."""
 
     settings: Settings
     access: KafkaAccess
@@ -54,6 +58,7 @@ class Ground:
     clock: Clock
     metrics: Metrics
     readiness: Readiness
+    tracing: EventTracing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ async def delivering(
     secrets: KnownSecrets,
     own_ports: frozenset[int],
     rates: RateLimits,
+    tracing: Tracing,
     clock: Clock = _MACHINE,
 ) -> AsyncIterator[Attempts]:
     """What makes the attempts of `service`; its engine is open while this is.
@@ -102,9 +108,22 @@ async def delivering(
     resolved = Secrets(settings.secrets, secrets)
     engine = open_engine(settings.delivery, settings.denied_ports | own_ports, resolved, rates)
     try:
-        yield Attempter(engine, resolved, clock, service)
+        yield Attempter(engine, resolved, clock, service, tracing)
     finally:
         await engine.close()
+
+
+def watched(
+    service: Service, settings: Settings, circuits: Circuits
+) -> tuple[Metrics, Readiness, Circuits]:
+    """The metrics of a service, which look at its readiness and its circuits, of which the log is
+    told as well."""
+    metrics, readiness = Metrics(service, settings.telemetry.subscription_labels), Readiness()
+    metrics.restores.facts = readiness.restores
+    metrics.circuits_open.set_function(circuits.count_open)
+    metrics.by_subscription.is_open = circuits.is_open
+    circuits.turned = Journal(_MACHINE.monotonic).turned
+    return metrics, readiness, circuits
 
 
 @asynccontextmanager
@@ -118,12 +137,15 @@ async def standing_on_kafka(
     """
     access = access_from(settings)
     admin = KafkaAdmin(access, ASKED_S)
-    metrics, readiness = Metrics(service), Readiness()
+    metrics, readiness, circuits = watched(service, settings, Circuits())
     rates = RateLimits(settings.delivery.rate_share)
     async with (
         serve_health(settings.http, readiness, metrics) as port,
+        traced(settings, service, metrics) as tracing,
         # A wrong setting is told before Kafka is asked anything.
-        delivering(settings, service, secrets, frozenset({port}), rates, clock) as attempts,
+        delivering(
+            settings, service, secrets, frozenset({port}), rates, tracing.attempts, clock
+        ) as attempts,
     ):
         limits = await asyncio.to_thread(verify_topics, admin, plan_from(settings))
         reader = TopicReader(kafka.internal_consumer(access), settings.topic_names.subscriptions)
@@ -134,9 +156,10 @@ async def standing_on_kafka(
             reader=reader,
             limits=limits,
             attempts=attempts,
-            circuits=Circuits(),
+            circuits=circuits,
             rates=rates,
             clock=clock,
             metrics=metrics,
             readiness=readiness,
+            tracing=tracing.events,
         )

@@ -1,10 +1,32 @@
 """The attempt's place in a trace, as a port: what makes spans is elsewhere."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from hooklane.delivery.outcome import Outcome
 from hooklane.schemas.event import Event
+from hooklane.schemas.lane import LaneId
+from hooklane.schemas.subscription import Subscription
+
+
+class Attempting(Protocol):
+    """What an attempt is about: `attempt.Delivery`."""
+
+    @property
+    def lane(self) -> LaneId: ...
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def webhook_id(self) -> str: ...
+    @property
+    def run(self) -> str: ...
+    @property
+    def event(self) -> Event: ...
+    @property
+    def subscription(self) -> Subscription: ...
+    @property
+    def attempt(self) -> int: ...
 
 
 class Span(Protocol):
@@ -22,8 +44,8 @@ class Span(Protocol):
     def trace_id(self) -> str | None:
         """32 hex digits, for the attempt record."""
 
-    def ended(self, outcome: Outcome) -> None:
-        """The attempt has ended."""
+    def ended(self, outcome: Outcome, address: str | None) -> None:
+        """The attempt has ended; `address` is the one that was dialled, with its port."""
 
     def cancelled(self) -> None:
         """The attempt was cut off."""
@@ -32,8 +54,19 @@ class Span(Protocol):
 class Tracing(Protocol):
     """Begins a span for each attempt."""
 
-    def begin(self, event: Event) -> Span:
-        """The span of one attempt, in the publisher's trace if the event carries one."""
+    def begin(self, attempting: Attempting) -> Span:
+        """The span of one attempt, in the trace of the event's context or linked to it."""
+
+
+class EventTracing(Protocol):
+    """The fan-out's part: what became of an event, before its deliveries are attempted."""
+
+    def received(self) -> None:
+        """A batch of records is taken up."""
+
+    def matched(self, event: Event, subscriptions: Sequence[str]) -> None:
+        """An event of the batch goes to these. Where it is traced, its context becomes that of its
+        span: attempts belong to it, and the backlog's task carries it on to the retries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +75,7 @@ class _Passed:
     tracestate: str | None
     trace_id: str | None
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, outcome: Outcome, address: str | None) -> None:
         pass
 
     def cancelled(self) -> None:
@@ -55,7 +88,8 @@ _NO_TRACE: Final = _Passed(None, None, None)
 class PassedOn:
     """Makes no spans: the receiver gets the publisher's context as it is."""
 
-    def begin(self, event: Event) -> Span:
+    def begin(self, attempting: Attempting) -> Span:
+        event = attempting.event
         parent = event.traceparent
         if parent is None:
             return _NO_TRACE

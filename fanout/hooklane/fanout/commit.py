@@ -158,6 +158,10 @@ class Committer:
         self._metrics.transaction_duration.observe(seconds)
         self._metrics.redirects.inc(sum(len(part.share.redirects) for part in parts))
         self._metrics.dead_letters.inc(sum(len(part.share.dead_letters) for part in parts))
+        for part in parts:
+            for letter in part.share.dead_letters:
+                self._metrics.by_subscription.given_up(letter.subscription)
+        self._metrics.progressed(self._clock.wall_ms())
 
     def _may_write(self, last: bool) -> bool:
         """After an abort not before the next poll, whose metadata is fresh."""

@@ -169,8 +169,8 @@ class Dispatcher:
         self._process.circuits.record(
             entry.subscription.url, delivery.lane, attempted.outcome, self._clock.monotonic()
         )
-        self._metrics.attempts[attempted.record.outcome].inc()
-        self._metrics.attempt_duration.observe(attempted.record.duration_ms / 1000)
+        record = attempted.record
+        self._metrics.attempted(record.subscription, record.outcome, record.duration_ms / 1000)
         partition.draft.attempted(ended.record)
         self._settle(partition, delivery, ended)
         self._changed(partition)

@@ -42,6 +42,7 @@ class Intake:
         self._owned = process.owned
         self._clock = process.clock
         self._metrics = process.metrics
+        self._tracing = process.tracing
         self._subscriptions = subscriptions
         self._rules = rules
         self._admitted = admitted
@@ -51,6 +52,8 @@ class Intake:
         """Records in the order of Kafka; those of partitions that are not ours are left."""
         deliveries: list[Delivery] = []
         touched: dict[int, EventPartition] = {}
+        if self._tracing is not None:
+            self._tracing.received()
         for consumed in batch:
             partition = self._owned.named(Assigned(consumed.topic, consumed.partition))
             if partition is not None and self._is_next(partition, consumed.offset):
@@ -90,6 +93,8 @@ class Intake:
         deliveries = partition.admit(event, entries, self._clock.monotonic())
         outcome = EventOutcome.MATCHED if deliveries else EventOutcome.UNMATCHED
         self._metrics.events[outcome].inc()
+        if self._tracing is not None and deliveries:
+            self._tracing.matched(event, [one.subscription for one in deliveries])
         return deliveries
 
     def _letter(self, record: SourceRecord, unreadable: Unreadable) -> DeadLetter:

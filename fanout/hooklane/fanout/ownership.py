@@ -120,7 +120,7 @@ class Ownership:
             gone = self._owned.remove(name)
             if gone is not None:
                 self._restorer.forget(gone.place)
-                self._metrics.forget_window(name.topic, name.partition)
+                self._metrics.forget_partition(name.topic, name.partition)
         self._readiness.revoked(partitions)
 
     def _stop_restoring(self, partitions: Sequence[Assigned]) -> None:
@@ -139,7 +139,6 @@ class Ownership:
         self._owned.add(partition)
         del self._restoring[name]
         seconds = time.monotonic() - began
-        self._metrics.restore_duration.set(seconds)
         self._readiness.restored(name)
         self._tell_restored(partition)
         log.info(

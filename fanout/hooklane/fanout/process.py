@@ -7,6 +7,7 @@ from typing import Protocol
 from hooklane.delivery.circuit import Circuits
 from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.receivers import Receivers
+from hooklane.delivery.tracing import EventTracing
 from hooklane.fanout.owned import OwnedPartitions
 from hooklane.runtime.clock import Clock
 from hooklane.runtime.fence import Fence
@@ -23,7 +24,8 @@ class Readiness(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The group whose lanes these are, the partitions owned now, and how time is told."""
+    """The group whose lanes these are, the partitions owned now, and how time is told. `tracing`:
+    of events, where they are traced."""
 
     group: str
     owned: OwnedPartitions
@@ -33,6 +35,7 @@ class Process:
     readiness: Readiness
     circuits: Circuits
     limits: RateLimits
+    tracing: EventTracing | None = None
 
     def receivers(self) -> Receivers:
         """Who may be attempted now."""

@@ -6,7 +6,7 @@ is tried again, or the whole partition is dropped and its next owner begins at t
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hooklane.fanout.delivery import Delivery, Place
 from hooklane.fanout.lanes import LaneTable
@@ -26,13 +26,15 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """A delivery on its way into the backlog, with what its attempt here left behind."""
+    """A delivery on its way into the backlog, with what its attempt here left behind, if it had
+    one: the ticket, and for the log the attempt itself."""
 
     delivery: Delivery
     attempts: int = 0
     due_ms: int | None = None
     halted: bool = False
     ticket: Ticket | None = None
+    last: DeliveryAttempt | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """From settings to a running fan-out, and to its end."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from hooklane.delivery.ground import Ground, Running, standing_on_kafka
 from hooklane.fanout.commit import Pace, Write
 from hooklane.fanout.kafka_side import KafkaSide, open_clients
+from hooklane.fanout.lag import keep_measuring_lag
 from hooklane.fanout.match import Matcher
 from hooklane.fanout.owned import OwnedPartitions
 from hooklane.fanout.process import Process
@@ -67,6 +69,7 @@ async def fanout_running(
         readiness=readiness,
         circuits=ground.circuits,
         limits=ground.rates,
+        tracing=ground.tracing,
     )
     async with AsyncExitStack() as stack:
         subscribed = Subscribed(Matcher())
@@ -98,6 +101,8 @@ async def fanout_running(
         watch.begin(fanout, follower)
         fanout.start()
         stack.push_async_callback(fanout.stop)
+        measuring = asyncio.create_task(keep_measuring_lag(process.owned, ground.admin, metrics))
+        stack.callback(measuring.cancel)
         yield Running(readiness, fanout.failure, follower.failed, fanout.failed, subscribed.entry)
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from hooklane.delivery.journal import Journal
 from hooklane.fanout.commit import Committer, Group, Pace, Write
 from hooklane.fanout.delivery import Delivery, Place
 from hooklane.fanout.dispatch import Attempts, Dispatcher
@@ -19,6 +20,7 @@ from hooklane.fanout.redirect import Share
 from hooklane.fanout.rules import Rules
 from hooklane.fanout.schedule import Schedule
 from hooklane.fanout.subscribed import Subscribed
+from hooklane.fanout.told import tell
 from hooklane.fanout.window import Flow, Window
 from hooklane.runtime.group_client import Assigned
 from hooklane.runtime.group_poll import Consumed, Start
@@ -79,6 +81,7 @@ class FanOut:
         limits: Limits,
     ) -> None:
         self._process = process
+        self._journal = Journal(process.clock.monotonic)
         self._limits = limits
         self._stopping = False
         self._ticks: asyncio.Task[None] | None = None
@@ -202,6 +205,8 @@ class FanOut:
         self._flow.shrunk(partition)
 
     def _committed(self, shares: Sequence[Share]) -> None:
+        for share in shares:
+            tell(self._journal, share)
         self._dispatcher.committed(letter for share in shares for letter in share.dead_letters)
         self._flow.look()
 

@@ -76,8 +76,8 @@ class Settler:
         not_before_ms = None if wait_s is None else now_ms + round(wait_s * 1000)
         verdict: Retry | GiveUp = terms.policy.next(record.attempt, not_before_ms, now_ms)
         if isinstance(verdict, Retry):
-            redirect = self._again(delivery, record.attempt, verdict)
-            return Ended(replace(record, next_ms=verdict.due_ms), redirect)
+            record = replace(record, next_ms=verdict.due_ms)
+            return Ended(record, self._again(delivery, record, verdict))
         assert verdict is GIVE_UP  # noqa: S101 - the only other case
         return self._given_up(delivery, record, terms, DeadLetterReason.EXHAUSTED, now_ms)
 
@@ -107,7 +107,7 @@ class Settler:
             case OnExhausted.DEAD_LETTER:
                 return Ended(record, letter=self.letter(delivery, reason, record, now_ms))
             case OnExhausted.HALT:
-                return Ended(record, self._halted(delivery, record.attempt, now_ms))
+                return Ended(record, self._halted(delivery, record, now_ms))
             case _:
                 assert_never(terms.on_exhausted)
 
@@ -132,13 +132,13 @@ class Settler:
         attempts = 0 if last is None else last.attempt
         return letter_of(given_up, reason, last, attempts, now_ms)
 
-    def _again(self, delivery: Delivery, attempts: int, retry: Retry) -> Redirect:
-        ticket = Ticket(retry.tier, _ticket(delivery, attempts, retry.due_ms, halted=False))
-        return Redirect(delivery, attempts, retry.due_ms, ticket=ticket)
+    def _again(self, delivery: Delivery, record: DeliveryAttempt, retry: Retry) -> Redirect:
+        ticket = Ticket(retry.tier, _ticket(delivery, record.attempt, retry.due_ms, halted=False))
+        return Redirect(delivery, record.attempt, retry.due_ms, ticket=ticket, last=record)
 
-    def _halted(self, delivery: Delivery, attempts: int, now_ms: int) -> Redirect:
-        ticket = Ticket(self._longest, _ticket(delivery, attempts, now_ms, halted=True))
-        return Redirect(delivery, attempts, now_ms, halted=True, ticket=ticket)
+    def _halted(self, delivery: Delivery, record: DeliveryAttempt, now_ms: int) -> Redirect:
+        ticket = Ticket(self._longest, _ticket(delivery, record.attempt, now_ms, halted=True))
+        return Redirect(delivery, record.attempt, now_ms, halted=True, ticket=ticket, last=record)
 
 
 def _ticket(delivery: Delivery, attempts: int, due_ms: int, *, halted: bool) -> RetryTicket:

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from hooklane.delivery.circuit import Circuits, CircuitTerms
-from hooklane.delivery.ground import Ground, delivering
+from hooklane.delivery.ground import Ground, delivering, watched
 from hooklane.delivery.limits import RateLimits
+from hooklane.delivery.traced import traced
 from hooklane.ops.embedded_broker import LARGEST_RECORD, EmbeddedAdmin, EmbeddedReader
 from hooklane.runtime.clock import SystemClock
-from hooklane.runtime.health import Readiness
 from hooklane.runtime.kafka_settings import access_from
-from hooklane.runtime.metrics import Metrics, Service
+from hooklane.runtime.metrics import Service
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.settings import Settings
 from hooklane.runtime.topic_apply import Verified
@@ -30,7 +30,11 @@ async def standing_on_embedded(
     """
     access = access_from(settings)
     rates = RateLimits(settings.delivery.rate_share)
-    async with delivering(settings, service, secrets, frozenset(), rates) as attempts:
+    metrics, readiness, circuits = watched(service, settings, Circuits(CIRCUITS))
+    async with (
+        traced(settings, service, metrics) as tracing,
+        delivering(settings, service, secrets, frozenset(), rates, tracing.attempts) as attempts,
+    ):
         yield Ground(
             settings=settings,
             access=access,
@@ -38,9 +42,10 @@ async def standing_on_embedded(
             reader=EmbeddedReader(access, settings.topic_names.subscriptions),
             limits=Verified(LARGEST_RECORD, LARGEST_RECORD),
             attempts=attempts,
-            circuits=Circuits(CIRCUITS),
+            circuits=circuits,
             rates=rates,
             clock=SystemClock(),
-            metrics=Metrics(service),
-            readiness=Readiness(),
+            metrics=metrics,
+            readiness=readiness,
+            tracing=tracing.events,
         )

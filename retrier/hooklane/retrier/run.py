@@ -8,13 +8,13 @@ from uuid import uuid4
 from hooklane.delivery.ground import Ground, Running, standing_on_kafka
 from hooklane.delivery.receivers import Receivers
 from hooklane.retrier.backlog import Backlog
+from hooklane.retrier.due_tasks import DueTasks, keep_counting
 from hooklane.retrier.gate import TaskGate
 from hooklane.retrier.kafka_side import KafkaBacklog
 from hooklane.retrier.known import KnownSubscriptions
 from hooklane.retrier.ownership import Ownership
 from hooklane.retrier.resolve import Resolver
 from hooklane.retrier.service import Retrier
-from hooklane.retrier.spool import Spool
 from hooklane.retrier.spool_sqlite import open_spool
 from hooklane.retrier.surroundings import Surroundings
 from hooklane.retrier.tiers import Tiers
@@ -84,7 +84,9 @@ async def retrier_running(ground: Ground) -> AsyncIterator[Running]:
         await writer.open()
         circuits = ground.circuits
         receivers = Receivers(circuits, ground.rates, around.clock.monotonic)
-        backlog = _backlog(settings, spool, known, receivers)
+        most = settings.retrier.max_in_flight
+        gate = TaskGate(known, receivers, max(1, round(most * _LARGEST_SHARE)))
+        backlog = Backlog(spool, gate, Resolver(policy_from(settings)), most)
         layout = Layout(names, partitions, ground.limits.dead_letters_max_bytes)
         workshop = Workshop(backlog, spool, ground.attempts, writer, layout, circuits, around)
         questions = KafkaBacklog(
@@ -101,6 +103,9 @@ async def retrier_running(ground: Ground) -> AsyncIterator[Running]:
         writer.start(source, retrier.position, told)
         retrier.start(source)
         stack.push_async_callback(retrier.stop, settings.retrier.shutdown_grace.seconds)
+        due = DueTasks(spool, gate, lambda: [one.partition for one in ownership.owned])
+        counting = asyncio.create_task(keep_counting(due, ground.metrics, around.clock))
+        stack.callback(counting.cancel)
         yield Running(readiness, retrier.failure, follower.failed, retrier.failed, known.entry)
 
 
@@ -120,14 +125,6 @@ def _surroundings(ground: Ground) -> Surroundings:
         readiness=ground.readiness,
         grace_s=settings.retrier.revoke_grace.seconds,
     )
-
-
-def _backlog(
-    settings: Settings, spool: Spool, known: KnownSubscriptions, receivers: Receivers
-) -> Backlog:
-    most = settings.retrier.max_in_flight
-    gate = TaskGate(known, receivers, max(1, round(most * _LARGEST_SHARE)))
-    return Backlog(spool, gate, Resolver(policy_from(settings)), most)
 
 
 def _source(

@@ -148,6 +148,9 @@ class Spool(Protocol):
     def tasks(self) -> int:
         """How many tasks there are."""
 
+    def halted(self, partitions: Collection[int]) -> int:
+        """How many lanes of these partitions have a first task that is halted."""
+
     def oldest_ms(self) -> int | None:
         """The lowest timestamp of a lane's first event (milliseconds since the epoch)."""
 

@@ -62,6 +62,10 @@ _LANES_THERE: Final = """
         AND partition IN (SELECT value FROM json_each(?))
     ORDER BY halted, due_ms, timestamp_ms, lane LIMIT ?
 """
+_HALTED: Final = """
+    SELECT count(*) FROM task
+    WHERE head = 1 AND halted = 1 AND partition IN (SELECT value FROM json_each(?))
+"""
 _ADD_STRAY: Final = """
     INSERT OR REPLACE INTO stray (partition, lane, sequence, attempts, nudge, due_ms, halted,
         tier, ticket_offset)
@@ -258,6 +262,10 @@ class SqliteSpool:
 
     def tasks(self) -> int:
         return self._tasks
+
+    def halted(self, partitions: Collection[int]) -> int:
+        [(lanes,)] = self._file.rows(_HALTED, (json.dumps(list(partitions)),))
+        return int(lanes)
 
     def oldest_ms(self) -> int | None:
         [(oldest,)] = self._file.rows("SELECT min(timestamp_ms) FROM task WHERE head = 1")

@@ -8,6 +8,7 @@ from hooklane.delivery import attempt
 from hooklane.delivery.attempt import Attempted
 from hooklane.delivery.circuit import Circuits, Permit
 from hooklane.delivery.exchange import Running
+from hooklane.delivery.journal import Journal
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.commands import (
     Attempt,
@@ -71,6 +72,7 @@ class Workshop:
         self._fence = around.fence
         self._clock = around.clock
         self._metrics = around.metrics
+        self._journal = Journal(around.clock.monotonic)
         self._running: dict[LaneId, tuple[Waiting, Running]] = {}
         self._landings: dict[LaneId, asyncio.Future[None]] = {}
         self._waking: asyncio.TimerHandle | None = None
@@ -165,13 +167,15 @@ class Workshop:
         self._circuits.record(
             command.entry.subscription.url, lane, ended.outcome, self._clock.monotonic()
         )
-        self._metrics.attempts[ended.record.outcome].inc()
-        self._metrics.attempt_duration.observe(ended.record.duration_ms / 1000)
-        if ended.record.outcome is AttemptOutcome.DELIVERED:
+        record = ended.record
+        self._metrics.attempted(record.subscription, record.outcome, record.duration_ms / 1000)
+        if record.outcome is AttemptOutcome.DELIVERED:
             age_ms = now_ms - command.task.event.timestamp_ms
             self._metrics.delivery_latency.observe(max(age_ms, 0) / 1000)
         with self._spool.batch():
             following = self._backlog.attempted(command, ended.outcome, ended.record, now_ms)
+        if any(isinstance(one, WriteTicket) and one.standing.halted for one in following):
+            self._journal.halted(record)
         self.carry_out(following)
         self.step()
         self._metrics.attempts_in_flight.set(len(self._running))
@@ -183,6 +187,7 @@ class Workshop:
         with self._spool.batch():
             for write, offset in acked:
                 commands += self._answer(write, offset, now_ms)
+        self._metrics.progressed(now_ms)
         self.carry_out(commands)
         self.step()
 
@@ -193,13 +198,20 @@ class Workshop:
                 return self._backlog.ticket_acked(write.waiting, write.standing, place)
             case WriteLetter():
                 self._metrics.dead_letters.inc()
+                self._metrics.by_subscription.given_up(write.letter.subscription)
+                self._journal.given_up(write.letter)
                 return self._backlog.letter_acked(write.waiting, now_ms)
             case WriteTombstone():
                 return self._backlog.tombstone_acked(write.waiting)
             case WriteRelease():
-                self._backlog.release_acked(write.owed)
+                owed = write.owed
+                self._backlog.release_acked(owed)
+                self._journal.released(owed.subscription, owed.lane, owed.sequence)
                 return []
-            case WriteAttempt() | WriteStatus():
+            case WriteStatus():
+                self._journal.disabled(write.subscription, write.offset, write.reason)
+                return []
+            case WriteAttempt():
                 return []
 
     def _landed(self, lane: LaneId) -> None:

@@ -8,7 +8,8 @@
 
 import errno
 import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 import structlog
@@ -20,6 +21,7 @@ from starlette.routing import Route
 from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.http_server import serving
 from hooklane.runtime.metrics import Metrics
+from hooklane.runtime.metrics_restore import Restores
 from hooklane.runtime.settings_sections import HttpSettings
 
 log = structlog.get_logger()
@@ -34,7 +36,10 @@ class Readiness:
     partition that is assigned later is waited for again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._began: dict[TopicPartition, float] = {}
+        self._last_restore_s = 0.0
         self._subscriptions_read = False
         self._joined = False
         self._restoring: dict[TopicPartition, int | None] = {}
@@ -55,7 +60,9 @@ class Readiness:
     def assigned(self, partitions: Iterable[TopicPartition]) -> None:
         """The group has been joined, and these partitions are to be restored."""
         self._joined = True
-        self._restoring.update(dict.fromkeys(partitions))
+        wanted = tuple(partitions)
+        self._restoring.update(dict.fromkeys(wanted))
+        self._began.update(dict.fromkeys(wanted, self._monotonic()))
 
     def restoring(self, partition: TopicPartition, left: int) -> None:
         """How many records a partition still has to read."""
@@ -65,11 +72,25 @@ class Readiness:
     def restored(self, partition: TopicPartition) -> None:
         """A partition is ready for its first event."""
         self._restoring.pop(partition, None)
+        began = self._began.pop(partition, None)
+        if began is not None:
+            self._last_restore_s = self._monotonic() - began
 
     def revoked(self, partitions: Iterable[TopicPartition]) -> None:
         """Partitions that others look after now."""
         for partition in partitions:
             self._restoring.pop(partition, None)
+            self._began.pop(partition, None)
+
+    def restores(self) -> Restores:
+        """How far they are, for the metrics."""
+        oldest = min(self._began.values(), default=None)
+        return Restores(
+            partitions=len(self._restoring),
+            records_left=sum(left or 0 for left in self._restoring.values()),
+            running_s=0.0 if oldest is None else self._monotonic() - oldest,
+            last_s=self._last_restore_s,
+        )
 
     def missing(self) -> tuple[str, ...]:
         """What is still waited for; empty if the service is ready."""

@@ -2,13 +2,14 @@
 
     metrics = Metrics(Service.FANOUT)
     metrics.events[EventOutcome.MATCHED].inc()
-    metrics.attempts[AttemptOutcome.DELIVERED].inc()
-    metrics.attempt_duration.observe(0.012)
+    metrics.attempted("billing", AttemptOutcome.DELIVERED, 0.012)
 
-Every label value comes from a closed enum and its child is bound once. Each `Metrics` has a
+Every label value comes from a closed enum and its child is bound once; subscriptions have labels up
+to a number (metrics_subscriptions), event partitions while they are owned. Each `Metrics` has a
 registry of its own: tests and two services in one process do not meet.
 """
 
+import time
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeVar
@@ -24,6 +25,8 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from hooklane.runtime.metrics_hot import HotCounter, HotGauge, HotHistogram
+from hooklane.runtime.metrics_restore import RestoreMetrics
+from hooklane.runtime.metrics_subscriptions import SubscriptionMetrics
 from hooklane.schemas.records import AttemptOutcome
 from hooklane.schemas.version import __version__
 
@@ -61,10 +64,18 @@ class TransactionOutcome(StrEnum):
     """Nobody can say whether it was committed."""
 
 
-class Metrics:
-    """All metrics of one process."""
+class SpanOutcome(StrEnum):
+    """What became of a span that was recorded."""
 
-    def __init__(self, service: Service) -> None:
+    SENT = "sent"
+    LOST = "lost"
+    """The collector did not take it in time."""
+
+
+class Metrics:
+    """All metrics of one process. `labelled`: subscriptions that get a label of their own."""
+
+    def __init__(self, service: Service, labelled: int = 100) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # half of the lines for nothing
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -74,6 +85,13 @@ class Metrics:
         self._of_events(registry)
         self._of_deliveries(registry, service)
         self._of_transactions(registry)
+        self._of_backlog(registry)
+        self.by_subscription = SubscriptionMetrics(labelled, registry)
+        self.restores = RestoreMetrics(registry)
+        self._spans = _by(
+            Counter("hooklane_spans_total", "Spans of traces.", ("outcome",), registry=registry),
+            SpanOutcome,
+        )
 
     def _of_events(self, registry: CollectorRegistry) -> None:
         self.events = HotCounter("hooklane_events_total", "Events read.", EventOutcome, registry).by
@@ -90,6 +108,12 @@ class Metrics:
         self._window = Gauge(
             "hooklane_window_events",
             "Unsettled events held, by event partition.",
+            ("topic", "partition"),
+            registry=registry,
+        )
+        self._lag = Gauge(
+            "hooklane_lag_events",
+            "Offsets between the first unsettled event of an event partition and its end.",
             ("topic", "partition"),
             registry=registry,
         )
@@ -133,15 +157,23 @@ class Metrics:
         self.dead_letters = Counter(
             "hooklane_dead_letters_total", "Deliveries given up.", registry=registry
         )
+        self.circuits_open = Gauge(
+            "hooklane_circuits_open",
+            "Origins that are not tried for now, since they keep failing.",
+            registry=registry,
+        )
+        self._progress = Gauge(
+            "hooklane_last_progress_timestamp_seconds",
+            "When this process last wrote to Kafka what became of a delivery, or its start.",
+            registry=registry,
+        )
+        self._progress.set(time.time())
 
     def _of_transactions(self, registry: CollectorRegistry) -> None:
         self.redirects = Counter(
             "hooklane_redirects_total",
             "Deliveries put into the backlog instead of being attempted.",
             registry=registry,
-        )
-        self.backlog_tasks = Gauge(
-            "hooklane_backlog_tasks", "Deliveries that wait in the backlog.", registry=registry
         )
         self.lanes_blocked = Gauge(
             "hooklane_lanes_blocked", "Lanes that wait for the retrier.", registry=registry
@@ -158,19 +190,47 @@ class Metrics:
             buckets=_TRANSACTION_S,
             registry=registry,
         )
-        self.restore_duration = Gauge(
-            "hooklane_restore_seconds",
-            "How long the last restore of a partition took.",
+
+    def _of_backlog(self, registry: CollectorRegistry) -> None:
+        self.backlog_tasks = Gauge(
+            "hooklane_backlog_tasks", "Deliveries that wait in the backlog.", registry=registry
+        )
+        self.backlog_due_tasks = Gauge(
+            "hooklane_backlog_due_tasks",
+            "Deliveries of the backlog that could be attempted now, counted up to a number.",
             registry=registry,
         )
+
+        self.lanes_halted = Gauge(
+            "hooklane_lanes_halted", "Lanes that wait for an operator.", registry=registry
+        )
+
+    def attempted(self, subscription: str, outcome: AttemptOutcome, seconds: float) -> None:
+        """An HTTP attempt ended. Called at each delivery."""
+        self.attempts[outcome].value += 1
+        self.attempt_duration.observe(seconds)
+        self.by_subscription.attempted(subscription, outcome, seconds)
+
+    def progressed(self, now_ms: int) -> None:
+        """What became of some deliveries is in Kafka now (milliseconds since the epoch)."""
+        self._progress.set(now_ms / 1000)
+
+    def lag(self, topic: str, partition: int) -> Gauge:
+        """How far an event partition is behind."""
+        return self._lag.labels(topic, partition)
 
     def window(self, topic: str, partition: int) -> Gauge:
         """The gauge of one event partition: keep it while the partition is owned."""
         return self._window.labels(topic, partition)
 
-    def forget_window(self, topic: str, partition: int) -> None:
-        """The partition has been let go: its last value would stay for ever."""
-        self._window.remove(topic, str(partition))
+    def forget_partition(self, topic: str, partition: int) -> None:
+        """The partition has been let go: its last values would stay for ever."""
+        for gauge in (self._window, self._lag):
+            gauge.remove(topic, str(partition))
+
+    def spans_ended(self, outcome: SpanOutcome, count: int) -> None:
+        """So many spans went to the collector, or were lost. From any thread."""
+        self._spans[outcome].inc(count)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All of it as Prometheus reads it, and the content type, by the `Accept` header."""

@@ -340,8 +340,23 @@ class SchemaRegistrySettings(Section):
 class TelemetrySettings(Section):
     otlp_endpoint: SecretUrl | None = Field(
         default=None,
-        description="OpenTelemetry collector for traces. This version does not send any yet.",
+        description="OpenTelemetry collector that traces are sent to, by OTLP over HTTP; "
+        "`/v1/traces` is added to its path. Without one nothing is traced.",
         json_schema_extra=_URL,
+    )
+    sample_ratio: float = Field(
+        default=0.02,
+        ge=0.0,
+        le=1.0,
+        description="Part of the traces that are recorded, from 0 to 1, chosen by the trace's id. "
+        "An event whose publisher does not record its trace is not recorded at all.",
+    )
+    subscription_labels: int = Field(
+        default=100,
+        ge=0,
+        le=10_000,
+        description="Subscriptions that have a label of their own in the metrics that are told by "
+        "subscription; those beyond are one label, `other`.",
     )
 
 

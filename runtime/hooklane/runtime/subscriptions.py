@@ -208,6 +208,10 @@ class SubscriptionFollower:
                     offset=change.finding.offset,
                     reason="; ".join(map(str, change.finding.faults)),
                 )
+            if change.entry is not None:
+                self._metrics.by_subscription.in_force(change.entry)
+            elif change.kind is ChangeKind.REMOVED:
+                self._metrics.by_subscription.gone(change.id)
             self._on_change(change)
         self._metrics.subscriptions.set(len(self._book))
         self._metrics.bad_subscriptions.set(len(self._book.findings()))
