@@ -350,9 +350,14 @@ def _line(message: Message) -> Line:
         message.timestamp()[1],
         _bytes(message.key()),
         _bytes(message.value()),
-        # Always pairs; confluent-kafka's types also name the mapping that `produce` takes.
-        tuple(cast("list[tuple[str, bytes | None]]", message.headers() or ())),
+        headers_of(message),
     )
+
+
+def headers_of(message: Message) -> tuple[tuple[str, bytes | None], ...]:
+    """A record's headers in their order."""
+    # Always pairs; confluent-kafka's types also name the mapping that `produce` takes.
+    return tuple(cast("list[tuple[str, bytes | None]]", message.headers() or ()))
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

@@ -49,6 +49,7 @@ COMMANDS = (
     CommandModule("lanes", "hooklane.ops.lanes", "Whose deliveries wait, why; retry, skip."),
     CommandModule("dead-letters", "hooklane.ops.dead_letters", "What was given up, and why."),
     CommandModule("attempts", "hooklane.ops.attempts", "Every HTTP try, and how it ended."),
+    CommandModule("trace", "hooklane.ops.trace", "One event's way, and why it has not arrived."),
     CommandModule("config", "hooklane.ops.config", "Show the settings."),
 )
 
