@@ -105,6 +105,7 @@ def test_why_has_this_customer_not_got_this_event(
         retrier.wait_for(lambda: retrier.metric("hooklane_backlog_tasks") == 9)
         retrier.wait_for(lambda: len(fast.attempts()) >= 8)
 
+        assert "Nothing is wrong" in _err(operator, "doctor")
         _acme(operator)
         _globex(operator)
         _initech(operator)
@@ -131,6 +132,11 @@ def test_why_has_this_customer_not_got_this_event(
     arrived = [*STEPS, "returned"]
     assert steps_of([hit for hit in accepted if hit.path == "/acme"]) == arrived
     assert steps_of(expired.of("globex")) == arrived
+
+
+def _err(operator: Operator, *arguments: str) -> str:
+    operator(*arguments)
+    return operator.err
 
 
 def _acme(operator: Operator) -> None:
