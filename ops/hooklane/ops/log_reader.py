@@ -25,6 +25,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
+from hooklane.ops.embedded_broker import EmbeddedAdmin, is_embedded
 from hooklane.ops.output import notice
 from hooklane.runtime import kafka
 from hooklane.runtime.errors import BrokerError, TopicsError
@@ -86,9 +87,11 @@ def newest(spans: Spans, records: int) -> dict[Partition, Span]:
 class LogReader:
     """For one thread; every method raises BrokerError where Kafka does not answer or refuses."""
 
-    def __init__(self, access: KafkaAccess, stall_s: float = _STALL_S) -> None:
+    def __init__(
+        self, access: KafkaAccess, stall_s: float = _STALL_S, admin: KafkaAdmin | None = None
+    ) -> None:
         self._servers = access.bootstrap_servers
-        self._admin = KafkaAdmin(access)
+        self._admin = admin or KafkaAdmin(access)
         self._access = access
         self._stall_s = stall_s
         self._opened: Consumer | None = None
@@ -295,6 +298,24 @@ class LogReader:
         )
 
 
+class EmbeddedLogReader(LogReader):
+    """Of the embedded broker, which cannot look offsets up by time: everything is read."""
+
+    def __init__(self, access: KafkaAccess) -> None:
+        super().__init__(access, admin=EmbeddedAdmin(access))
+
+    def since(self, moments: Mapping[Partition, int]) -> dict[Partition, Span]:
+        return self.whole(list(moments))
+
+    def between(
+        self,
+        partitions: Sequence[Partition],
+        since_ms: int | None,  # noqa: ARG002 - it is asked as Kafka is
+        until_ms: int | None,  # noqa: ARG002
+    ) -> dict[Partition, Span]:
+        return self.whole(partitions)
+
+
 def open_reader(settings: Settings) -> LogReader:
     """A reader, once a broker has answered.
 
@@ -304,7 +325,7 @@ def open_reader(settings: Settings) -> LogReader:
     access = access_from(settings)
     # A person waits: whether anybody is there shows sooner than a large cluster's answers come.
     check_reachable(access, _REACH_S)
-    return LogReader(access)
+    return EmbeddedLogReader(access) if is_embedded(access) else LogReader(access)
 
 
 class _Progress:
