@@ -116,11 +116,12 @@ def _listed(
 ) -> list[Row]:
     """The newest so many, oldest first; what cannot be read is among them, or told."""
     from hooklane.ops.attempts_find import wanted  # noqa: PLC0415 - as above
+    from hooklane.ops.log_search import searched  # noqa: PLC0415
 
     picker = AttemptPicker(selection)
     found = Newest[tuple[int, int], Row](limit)
     read = _near_the_end(spans, selection, limit)
-    for line in reader.read(read, wanted(search, selection)):
+    for line in searched(reader, read, wanted(search, selection)):
         picked = picker.pick(line.key, line.value, line.timestamp_ms)
         if picked is not None:
             found.add((line.partition, line.offset), *picked)

@@ -107,7 +107,9 @@ class KafkaDoctor:
         found = check_topics(self._admin, self._plan)
         for one in found:
             status = Status.WRONG if one.vital else Status.WARNING
-            yield Finding("topics", one.topic, status, sentence(one), remedy(one))
+            # Kafka hides what somebody may not describe.
+            unseen = "; or let the user describe it, if it is there" if one.what == "topic" else ""
+            yield Finding("topics", one.topic, status, sentence(one), remedy(one) + unseen)
         if not found:
             yield Finding("topics", self._settings.topics.prefix, Status.OK, "all as they must be")
 

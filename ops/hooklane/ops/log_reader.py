@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Final, NamedTuple, Self, cast
+from typing import Final, NamedTuple, Self, TypeVar
 
 from confluent_kafka import (
     Consumer,
@@ -25,15 +25,16 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from hooklane.ops.embedded_broker import EmbeddedAdmin, is_embedded
+from hooklane.ops.embedded_broker import is_embedded
 from hooklane.ops.output import notice
 from hooklane.runtime import kafka
-from hooklane.runtime.errors import BrokerError, TopicsError
+from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import KafkaAdmin, Partition, check_reachable
 from hooklane.runtime.kafka_clients import open_consumer
 from hooklane.runtime.kafka_settings import access_from
 from hooklane.runtime.settings import Settings
+from hooklane.runtime.topic_words import missing_topic
 
 _REACH_S: Final = 5.0
 _STALL_S: Final = 30.0
@@ -53,15 +54,6 @@ class Line(NamedTuple):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
-
-
-Keep = Callable[[Message], bool]
-"""Whether a record is wanted: what is not costs half as much as a `Line`."""
-
-
-def _every(_message: Message) -> bool:
-    return True
 
 
 class Span(NamedTuple):
@@ -72,6 +64,7 @@ class Span(NamedTuple):
 
 
 Spans = Mapping[Partition, Span]
+R = TypeVar("R")
 
 
 def newest(spans: Spans, records: int) -> dict[Partition, Span]:
@@ -113,39 +106,46 @@ class LogReader:
             self._opened.close()
             self._opened = None
 
-    def topics(self) -> Mapping[str, int]:
-        """Every topic of the cluster, and how many partitions it has."""
-        if self._counts is None:
-            found = self._admin.layouts().values()
-            self._counts = {layout.name: layout.partitions for layout in found}
-        return self._counts
-
     def count(self, topic: str) -> int:
         """How many partitions the topic has.
 
         Raises:
             TopicsError: it is not there.
         """
-        if topic not in self.topics():
-            raise TopicsError(
-                f"The topic {topic} is not there: create it by `hooklane topics apply`, or check "
-                "HOOKLANE_TOPICS__PREFIX."
-            )
-        return self.topics()[topic]
+        if self._counts is None:
+            found = self._admin.layouts().values()
+            self._counts = {layout.name: layout.partitions for layout in found}
+        if topic not in self._counts:
+            raise missing_topic(topic)
+        return self._counts[topic]
 
     def partitions(self, topic: str) -> list[Partition]:
         """All partitions of a topic."""
         return [Partition(topic, number) for number in range(self.count(topic))]
 
+    def topics(self) -> list[str]:
+        """Every topic of the cluster."""
+        return list(self._admin.layouts())
+
     def topic_id(self, topic: str) -> str:
         """The topic's UUID in hex, empty if it has just gone."""
         return self._admin.topic_ids([topic]).get(topic, "")
 
-    def committed(
-        self, group_id: str, partitions: Sequence[Partition]
-    ) -> dict[Partition, int | None]:
-        """What a consumer group has committed, None where nothing."""
-        return self._admin.committed_offsets(group_id, partitions)
+    def max_bytes(self, topic: str) -> int:
+        """How large a record of the topic may be."""
+        found = self._admin.configs([topic]).get(topic, {})
+        return int(found.get("max.message.bytes", 2**20))
+
+    def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
+        """What a group has committed; waits for open transactions to end."""
+        return self._admin.committed_offsets(group, partitions)
+
+    def delete_before(self, offsets: Mapping[Partition, int]) -> None:
+        """Let Kafka delete the records below these offsets."""
+        wanted = [TopicPartition(one.topic, one.number, at) for one, at in offsets.items()]
+        asked = self._admin.client.delete_records(wanted, request_timeout=_STALL_S)
+        for place, future in asked.items():
+            self._admin.answer(future, f"delete records of {place.topic}")
 
     def whole(self, partitions: Sequence[Partition]) -> dict[Partition, Span]:
         """All that there is now, by the high watermarks."""
@@ -179,8 +179,12 @@ class LogReader:
             for one, span in spans.items()
         }
 
-    def read(self, spans: Spans, keep: Keep = _every) -> Iterator[Line]:
-        """The records of these spans that are wanted; in order within each partition."""
+    def read(self, spans: Spans) -> Iterator[Line]:
+        """The records of these spans; in order within each partition."""
+        return self.read_as(_line, spans)
+
+    def read_as(self, made: Callable[[Message], R], spans: Spans) -> Iterator[R]:
+        """The same, each as `made` makes it: headers cost too much for those that have none."""
         left = {one: span.end for one, span in spans.items() if span.first < span.end}
         if not left:
             return
@@ -190,12 +194,14 @@ class LogReader:
         try:
             while left:
                 messages = _messages(consumer)
-                if messages:
-                    heard = time.monotonic()
-                elif time.monotonic() > heard + self._stall_s:
+                if not messages and time.monotonic() > heard + self._stall_s:
                     raise self._stalled(left)
-                yield from self._taken(messages, left, consumer, keep)
+                for message in self._taken(messages, left, consumer):
+                    yield made(message)
                 progress.read(len(messages))
+                if messages:
+                    # Only now: a caller may take its time, and that is no stall.
+                    heard = time.monotonic()
         finally:
             consumer.unassign()
 
@@ -217,12 +223,8 @@ class LogReader:
             consumer.unassign()
 
     def _taken(
-        self,
-        messages: Sequence[Message],
-        left: dict[Partition, int],
-        consumer: Consumer,
-        keep: Keep,
-    ) -> Iterator[Line]:
+        self, messages: Sequence[Message], left: dict[Partition, int], consumer: Consumer
+    ) -> Iterator[Message]:
         for message in messages:
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
@@ -232,8 +234,8 @@ class LogReader:
             offset, end = message.offset() or 0, left.get(place)
             if end is None:
                 continue
-            if error is None and offset < end and keep(message):
-                yield _line(message)
+            if error is None and offset < end:
+                yield message
             if offset + (error is None) >= end:
                 del left[place]
                 consumer.incremental_unassign([TopicPartition(place.topic, place.number)])
@@ -298,24 +300,6 @@ class LogReader:
         )
 
 
-class EmbeddedLogReader(LogReader):
-    """Of the embedded broker, which cannot look offsets up by time: everything is read."""
-
-    def __init__(self, access: KafkaAccess) -> None:
-        super().__init__(access, admin=EmbeddedAdmin(access))
-
-    def since(self, moments: Mapping[Partition, int]) -> dict[Partition, Span]:
-        return self.whole(list(moments))
-
-    def between(
-        self,
-        partitions: Sequence[Partition],
-        since_ms: int | None,  # noqa: ARG002 - it is asked as Kafka is
-        until_ms: int | None,  # noqa: ARG002
-    ) -> dict[Partition, Span]:
-        return self.whole(partitions)
-
-
 def open_reader(settings: Settings) -> LogReader:
     """A reader, once a broker has answered.
 
@@ -325,7 +309,11 @@ def open_reader(settings: Settings) -> LogReader:
     access = access_from(settings)
     # A person waits: whether anybody is there shows sooner than a large cluster's answers come.
     check_reachable(access, _REACH_S)
-    return EmbeddedLogReader(access) if is_embedded(access) else LogReader(access)
+    if not is_embedded(access):
+        return LogReader(access)
+    from hooklane.ops.log_embedded import EmbeddedLogReader  # noqa: PLC0415 - which needs this one
+
+    return EmbeddedLogReader(access)
 
 
 class _Progress:
@@ -371,14 +359,7 @@ def _line(message: Message) -> Line:
         message.timestamp()[1],
         _bytes(message.key()),
         _bytes(message.value()),
-        headers_of(message),
     )
-
-
-def headers_of(message: Message) -> tuple[tuple[str, bytes | None], ...]:
-    """A record's headers in their order."""
-    # Always pairs; confluent-kafka's types also name the mapping that `produce` takes.
-    return tuple(cast("list[tuple[str, bytes | None]]", message.headers() or ()))
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:
