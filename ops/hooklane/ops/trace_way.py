@@ -152,7 +152,10 @@ def _dead(way: Way) -> str:
 def _not_settled(way: Way) -> str:
     consumed = way.consumed
     if consumed.ahead is None:
-        return f"group {consumed.group} has committed nothing here: see whether a fan-out runs"
+        return (
+            f"group {consumed.group} has committed nothing here: see whether a fan-out runs, and "
+            "whether HOOKLANE_FANOUT__GROUP_ID is its own here too"
+        )
     if consumed.ahead == 0:
         return "the fan-out is at this event now"
     return f"the fan-out has {consumed.ahead} offsets of its partition to settle before it"
