@@ -19,6 +19,7 @@ from hooklane.delivery.journal import Journal
 from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.traced import traced
 from hooklane.delivery.tracing import EventTracing, Tracing
+from hooklane.delivery.recorded import SENSITIVE
 from hooklane.runtime import kafka
 from hooklane.runtime.clock import Clock, SystemClock
 from hooklane.runtime.errors import HooklaneError
@@ -108,7 +109,8 @@ async def delivering(
     resolved = Secrets(settings.secrets, secrets)
     engine = open_engine(settings.delivery, settings.denied_ports | own_ports, resolved, rates)
     try:
-        yield Attempter(engine, resolved, clock, service, tracing)
+        redact = SENSITIVE | frozenset(settings.delivery.redact_headers)
+        yield Attempter(engine, resolved, clock, service, tracing, redact=redact)
     finally:
         await engine.close()
 

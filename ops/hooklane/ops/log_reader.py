@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypeVar
 
 from confluent_kafka import (
     Consumer,
@@ -25,14 +25,16 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
+from hooklane.ops.embedded_broker import is_embedded
 from hooklane.ops.output import notice
 from hooklane.runtime import kafka
-from hooklane.runtime.errors import BrokerError, TopicsError
+from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import KafkaAdmin, Partition, check_reachable
 from hooklane.runtime.kafka_clients import open_consumer
 from hooklane.runtime.kafka_settings import access_from
 from hooklane.runtime.settings import Settings
+from hooklane.runtime.topic_words import missing_topic
 
 _REACH_S: Final = 5.0
 _STALL_S: Final = 30.0
@@ -62,6 +64,7 @@ class Span(NamedTuple):
 
 
 Spans = Mapping[Partition, Span]
+R = TypeVar("R")
 
 
 def newest(spans: Spans, records: int) -> dict[Partition, Span]:
@@ -77,9 +80,11 @@ def newest(spans: Spans, records: int) -> dict[Partition, Span]:
 class LogReader:
     """For one thread; every method raises BrokerError where Kafka does not answer or refuses."""
 
-    def __init__(self, access: KafkaAccess, stall_s: float = _STALL_S) -> None:
+    def __init__(
+        self, access: KafkaAccess, stall_s: float = _STALL_S, admin: KafkaAdmin | None = None
+    ) -> None:
         self._servers = access.bootstrap_servers
-        self._admin = KafkaAdmin(access)
+        self._admin = admin or KafkaAdmin(access)
         self._access = access
         self._stall_s = stall_s
         self._opened: Consumer | None = None
@@ -111,19 +116,36 @@ class LogReader:
             found = self._admin.layouts().values()
             self._counts = {layout.name: layout.partitions for layout in found}
         if topic not in self._counts:
-            raise TopicsError(
-                f"The topic {topic} is not there: create it by `hooklane topics apply`, or check "
-                "HOOKLANE_TOPICS__PREFIX."
-            )
+            raise missing_topic(topic)
         return self._counts[topic]
 
     def partitions(self, topic: str) -> list[Partition]:
         """All partitions of a topic."""
         return [Partition(topic, number) for number in range(self.count(topic))]
 
+    def topics(self) -> list[str]:
+        """Every topic of the cluster."""
+        return list(self._admin.layouts())
+
     def topic_id(self, topic: str) -> str:
         """The topic's UUID in hex, empty if it has just gone."""
         return self._admin.topic_ids([topic]).get(topic, "")
+
+    def max_bytes(self, topic: str) -> int:
+        """How large a record of the topic may be."""
+        found = self._admin.configs([topic]).get(topic, {})
+        return int(found.get("max.message.bytes", 2**20))
+
+    def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
+        """What a group has committed; waits for open transactions to end."""
+        return self._admin.committed_offsets(group, partitions)
+
+    def delete_before(self, offsets: Mapping[Partition, int]) -> None:
+        """Let Kafka delete the records below these offsets."""
+        wanted = [TopicPartition(one.topic, one.number, at) for one, at in offsets.items()]
+        asked = self._admin.client.delete_records(wanted, request_timeout=_STALL_S)
+        for place, future in asked.items():
+            self._admin.answer(future, f"delete records of {place.topic}")
 
     def whole(self, partitions: Sequence[Partition]) -> dict[Partition, Span]:
         """All that there is now, by the high watermarks."""
@@ -159,6 +181,10 @@ class LogReader:
 
     def read(self, spans: Spans) -> Iterator[Line]:
         """The records of these spans; in order within each partition."""
+        return self.read_as(_line, spans)
+
+    def read_as(self, made: Callable[[Message], R], spans: Spans) -> Iterator[R]:
+        """The same, each as `made` makes it: headers cost too much for those that have none."""
         left = {one: span.end for one, span in spans.items() if span.first < span.end}
         if not left:
             return
@@ -168,12 +194,14 @@ class LogReader:
         try:
             while left:
                 messages = _messages(consumer)
-                if messages:
-                    heard = time.monotonic()
-                elif time.monotonic() > heard + self._stall_s:
+                if not messages and time.monotonic() > heard + self._stall_s:
                     raise self._stalled(left)
-                yield from self._taken(messages, left, consumer)
+                for message in self._taken(messages, left, consumer):
+                    yield made(message)
                 progress.read(len(messages))
+                if messages:
+                    # Only now: a caller may take its time, and that is no stall.
+                    heard = time.monotonic()
         finally:
             consumer.unassign()
 
@@ -196,7 +224,7 @@ class LogReader:
 
     def _taken(
         self, messages: Sequence[Message], left: dict[Partition, int], consumer: Consumer
-    ) -> Iterator[Line]:
+    ) -> Iterator[Message]:
         for message in messages:
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
@@ -207,7 +235,7 @@ class LogReader:
             if end is None:
                 continue
             if error is None and offset < end:
-                yield _line(message)
+                yield message
             if offset + (error is None) >= end:
                 del left[place]
                 consumer.incremental_unassign([TopicPartition(place.topic, place.number)])
@@ -283,7 +311,11 @@ def open_reader(settings: Settings) -> LogReader:
     access = access_from(settings)
     # A person waits: whether anybody is there shows sooner than a large cluster's answers come.
     check_reachable(access, _REACH_S)
-    return LogReader(access)
+    if not is_embedded(access):
+        return LogReader(access)
+    from hooklane.ops.log_embedded import EmbeddedLogReader  # noqa: PLC0415 - which needs this one
+
+    return EmbeddedLogReader(access)
 
 
 class _Progress:

@@ -64,7 +64,10 @@ def window(since: str | None, until: str | None, now: datetime) -> Window:
     Raises:
         UsageError: one is no time, or the first is not before the second.
     """
-    found = Window(_moment("--since", since, now), _moment("--until", until, now))
+    found = Window(
+        None if since is None else parse_moment("--since", since, now),
+        None if until is None else parse_moment("--until", until, now),
+    )
     if (
         found.since_ms is not None
         and found.until_ms is not None
@@ -74,9 +77,12 @@ def window(since: str | None, until: str | None, now: datetime) -> Window:
     return found
 
 
-def _moment(option: str, given: str | None, now: datetime) -> int | None:
-    if given is None:
-        return None
+def parse_moment(option: str, given: str, now: datetime) -> int:
+    """A time, or how long ago, in ms since the epoch.
+
+    Raises:
+        UsageError: it is neither; `option` is named.
+    """
     try:
         return round(now.timestamp() * 1000 - Delay.parse(given).seconds * 1000)
     except ValueError:
@@ -152,6 +158,7 @@ class Newest(Generic[K, V]):
         self.left_out = False
 
     def add(self, name: K, at_ms: int, value: V) -> None:
+        self._found.pop(name, None)
         self._found[name] = (at_ms, value)
         if len(self._found) >= 2 * self._limit + 1:
             self._prune()
@@ -163,5 +170,8 @@ class Newest(Generic[K, V]):
     def _prune(self) -> None:
         if len(self._found) > self._limit:
             self.left_out = True
-            kept = heapq.nlargest(self._limit, self._found.items(), key=lambda one: one[1][0])
-            self._found = dict(kept)
+            # Of one time the later ones are newer, and stay in the order in which they came.
+            kept = heapq.nlargest(
+                self._limit, enumerate(self._found.items()), key=lambda one: (one[1][1][0], one[0])
+            )
+            self._found = dict(item for _, item in sorted(kept, key=lambda one: one[0]))
