@@ -27,12 +27,13 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from hooklane.ops.output import notice
 from hooklane.runtime import kafka
-from hooklane.runtime.errors import BrokerError, TopicsError
+from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import KafkaAdmin, Partition, check_reachable
 from hooklane.runtime.kafka_clients import open_consumer
 from hooklane.runtime.kafka_settings import access_from
 from hooklane.runtime.settings import Settings
+from hooklane.runtime.topic_words import missing_topic
 
 _REACH_S: Final = 5.0
 _STALL_S: Final = 30.0
@@ -111,10 +112,7 @@ class LogReader:
             found = self._admin.layouts().values()
             self._counts = {layout.name: layout.partitions for layout in found}
         if topic not in self._counts:
-            raise TopicsError(
-                f"The topic {topic} is not there: create it by `hooklane topics apply`, or check "
-                "HOOKLANE_TOPICS__PREFIX."
-            )
+            raise missing_topic(topic)
         return self._counts[topic]
 
     def partitions(self, topic: str) -> list[Partition]:
