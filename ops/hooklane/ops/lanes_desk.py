@@ -22,8 +22,8 @@ from hooklane.ops.lanes_view import TaskFacts, WaitingLane
 from hooklane.ops.log_reader import open_reader
 from hooklane.ops.log_selection import key_text
 from hooklane.ops.output import Row, notice
+from hooklane.ops.run_desk import RunDesk
 from hooklane.ops.subscriptions_topic import ConfigTopic
-from hooklane.runtime.errors import TopicsError
 from hooklane.runtime.kafka_settings import access_from
 from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import SubscriptionBook
@@ -69,6 +69,7 @@ class LaneDesk:
         self._names = settings.topic_names
         self._tiers = settings.retry.tiers
         self._reader = open_reader(settings)
+        self._runs = RunDesk(self._reader, self._names)
         self.finder = LaneFinder(self._reader, self._names, self._tiers)
 
     def __enter__(self) -> Self:
@@ -135,7 +136,7 @@ class LaneDesk:
         """
         tickets = [retry_ticket(lane, now_ms) for lane in lanes]
         if tickets:
-            self._check_layout(self._names.retry(min(self._tiers)))
+            self._runs.check_layout(self._names.retry(min(self._tiers)))
             writer = self._writer_after(action.record(AuditState.DONE, now_ms, count=len(tickets)))
             writer.write(
                 [
@@ -162,7 +163,7 @@ class LaneDesk:
             NewerTaskError: the task cannot be read; nothing is written.
             BrokerError: one was not acknowledged; then the task may wait still.
         """
-        self._check_layout(self._names.dead_letters)
+        self._runs.check_layout(self._names.dead_letters)
         lane, task = chosen.lane, chosen.lane.first
         partition = self.finder.partition(lane.lane)
         letter = skip_letter(lane, chosen.record, self._place(chosen), now_ms)
@@ -197,15 +198,6 @@ class LaneDesk:
         return RecordPlace(
             topic, self._reader.topic_id(topic), self.finder.partition(chosen.lane.lane), offset
         )
-
-    def _check_layout(self, topic: str) -> None:
-        """A lane's records must be in the partition of one number in every topic."""
-        backlog = self._names.backlog
-        if self._reader.count(topic) != self._reader.count(backlog):
-            raise TopicsError(
-                f"{topic} has {self._reader.count(topic)} partitions and {backlog} has "
-                f"{self._reader.count(backlog)}: `hooklane topics check` says what to do."
-            )
 
 
 def _order(lane: WaitingLane) -> tuple[str, int, LaneId]:

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypeVar
 
 from confluent_kafka import (
     Consumer,
@@ -63,6 +63,7 @@ class Span(NamedTuple):
 
 
 Spans = Mapping[Partition, Span]
+R = TypeVar("R")
 
 
 def newest(spans: Spans, records: int) -> dict[Partition, Span]:
@@ -123,6 +124,22 @@ class LogReader:
         """The topic's UUID in hex, empty if it has just gone."""
         return self._admin.topic_ids([topic]).get(topic, "")
 
+    def max_bytes(self, topic: str) -> int:
+        """How large a record of the topic may be."""
+        found = self._admin.configs([topic]).get(topic, {})
+        return int(found.get("max.message.bytes", 2**20))
+
+    def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
+        """What a group has committed; waits for open transactions to end."""
+        return self._admin.committed_offsets(group, partitions)
+
+    def delete_before(self, offsets: Mapping[Partition, int]) -> None:
+        """Let Kafka delete the records below these offsets."""
+        wanted = [TopicPartition(one.topic, one.number, at) for one, at in offsets.items()]
+        asked = self._admin.client.delete_records(wanted, request_timeout=_STALL_S)
+        for place, future in asked.items():
+            self._admin.answer(future, f"delete records of {place.topic}")
+
     def whole(self, partitions: Sequence[Partition]) -> dict[Partition, Span]:
         """All that there is now, by the high watermarks."""
         first = self._admin.first_offsets(partitions)
@@ -157,6 +174,10 @@ class LogReader:
 
     def read(self, spans: Spans) -> Iterator[Line]:
         """The records of these spans; in order within each partition."""
+        return self.read_as(_line, spans)
+
+    def read_as(self, made: Callable[[Message], R], spans: Spans) -> Iterator[R]:
+        """The same, each as `made` makes it: headers cost too much for those that have none."""
         left = {one: span.end for one, span in spans.items() if span.first < span.end}
         if not left:
             return
@@ -170,7 +191,8 @@ class LogReader:
                     heard = time.monotonic()
                 elif time.monotonic() > heard + self._stall_s:
                     raise self._stalled(left)
-                yield from self._taken(messages, left, consumer)
+                for message in self._taken(messages, left, consumer):
+                    yield made(message)
                 progress.read(len(messages))
         finally:
             consumer.unassign()
@@ -194,7 +216,7 @@ class LogReader:
 
     def _taken(
         self, messages: Sequence[Message], left: dict[Partition, int], consumer: Consumer
-    ) -> Iterator[Line]:
+    ) -> Iterator[Message]:
         for message in messages:
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
@@ -205,7 +227,7 @@ class LogReader:
             if end is None:
                 continue
             if error is None and offset < end:
-                yield _line(message)
+                yield message
             if offset + (error is None) >= end:
                 del left[place]
                 consumer.incremental_unassign([TopicPartition(place.topic, place.number)])

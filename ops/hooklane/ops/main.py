@@ -48,6 +48,7 @@ COMMANDS = (
     CommandModule("retrier", "hooklane.ops.retrier", "Run the retrier: deliver what waits."),
     CommandModule("lanes", "hooklane.ops.lanes", "Whose deliveries wait, why; retry, skip."),
     CommandModule("dead-letters", "hooklane.ops.dead_letters", "What was given up, and why."),
+    CommandModule("replay", "hooklane.ops.replay", "Deliver past events again, to one."),
     CommandModule("attempts", "hooklane.ops.attempts", "Every HTTP try, and how it ended."),
     CommandModule("audit", "hooklane.ops.audit", "What operators did, and why."),
     CommandModule("config", "hooklane.ops.config", "Show the settings."),
