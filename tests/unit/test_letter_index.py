@@ -102,7 +102,7 @@ def test_a_letter_that_was_redriven_is_not_taken_again_unless_told() -> None:
 
 
 def test_a_run_that_goes_on_takes_nothing_twice() -> None:
-    """What this run has redriven stays so, also with --again; nor does it take what it gave up."""
+    """Rule 12: what this run has redriven stays so, also with --again; its own letters too."""
     own = replace(FIRST, run=RUN)
     found = plan(FIRST, a_mark(FIRST, run=RUN), again=True)
     assert (sequences(found), found.left) == ([], {Left.DONE: 1})
