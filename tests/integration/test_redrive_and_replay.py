@@ -216,6 +216,8 @@ def test_a_replay_is_cut_off_twice_and_goes_on_where_it_was(
 
     operator(*replay, exits=2)
     assert f"as run {run}: give --again" in operator.err
+    [*_, last] = operator.json("audit", "--action", "replay")
+    assert (last["id"], last["state"], last["subscription"]) == (run, "done", "b")
     operator("replay", "--run", run, exits=2)
     assert f"Run {run} is done" in operator.err
 

@@ -36,8 +36,8 @@ from hooklane.ops.run_options import (
     RateOption,
     ended,
     rate_limit,
-    window_of,
 )
+from hooklane.ops.runs import window_of
 from hooklane.runtime.errors import UsageError
 from hooklane.schemas.records import DeadLetterReason
 from hooklane.schemas.records_operator import AuditState

@@ -13,6 +13,7 @@ from hooklane.ops.output import OutputFormat, OutputOption, Row, notice, print_r
 from hooklane.ops.run_options import DryRunOption, NewIdsOption, RateOption, ended, rate_limit
 from hooklane.runtime.errors import UsageError
 from hooklane.schemas.records_operator import AuditState
+from hooklane.schemas.subscription_values import instant_text
 
 if TYPE_CHECKING:
     from hooklane.ops.replay_desk import ReplayDesk
@@ -35,8 +36,8 @@ _NAME = "replay"
         "and go into the backlog, in lanes of a run of their own: in their order within each key, "
         "not against what comes now. Requests keep their webhook-id and carry hooklane-replay: "
         "<run>. They are counted before the first is written. One that was cut off goes on by "
-        "--run, or by the same command, where it was; one that is done is not done again unless "
-        "told. Nobody else's events are touched.\n\n"
+        "--run, or by the same command, where it was; what was replayed is not replayed again "
+        "unless told. Nobody else's events are touched.\n\n"
         "JSON fields: run (null with --dry-run), state (counted, done, interrupted), "
         "subscription, topic, since, until, events (that were looked at), matched, written, "
         "passed (why and how many).",
@@ -75,9 +76,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
     run: Annotated[
         str | None, typer.Option("--run", metavar="RUN", help="Go on with this run.")
     ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also if this very replay was done before.")
-    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also what was replayed before.")] = False,
     rate: RateOption = None,
     dry_run: DryRunOption = False,
     by: ByOption = None,
@@ -156,7 +155,9 @@ def _absolute(desk: "ReplayDesk", acting: Action, entry: "Entry") -> Action:
     selection = acting.selection
     now = datetime.now(UTC)
     times = window(selection["since"], selection.get("until"), now)
-    until_ms = round(now.timestamp() * 1000) if times.until_ms is None else times.until_ms
+    now_ms = round(now.timestamp() * 1000)
+    # What comes from now on comes by itself.
+    until_ms = now_ms if times.until_ms is None else min(times.until_ms, now_ms)
     meant = {
         "uid": entry.uid,
         "topic_id": desk.topic_id(selection["topic"]),
@@ -216,12 +217,17 @@ def _unfinished(runs: "RunBook", run: str) -> "KnownRun":
 
 
 def _refuse_twice(runs: "RunBook", action: Action) -> None:
-    done = runs.done(_NAME, action.selection)
-    if done is not None:
-        raise UsageError(
-            f"This very replay is done, by {done.by} as run {done.id}: give --again to deliver the "
-            "same once more."
-        )
+    from hooklane.ops.runs import window_of  # noqa: PLC0415 - as above
+
+    done = runs.overlapping(_NAME, action.selection)
+    if done is None:
+        return
+    until = moment(window_of(done.selection).until_ms)
+    after = "" if until is None else f", or --since {instant_text(until)} for what came after"
+    raise UsageError(
+        f"Events of this time were replayed by {done.by} as run {done.id}: give --again to deliver "
+        f"them once more{after}."
+    )
 
 
 def _row(
