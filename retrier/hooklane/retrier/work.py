@@ -169,7 +169,7 @@ class Workshop:
         )
         record = ended.record
         self._metrics.attempted(record.subscription, record.outcome, record.duration_ms / 1000)
-        if record.outcome is AttemptOutcome.DELIVERED:
+        if record.outcome is AttemptOutcome.DELIVERED and not command.task.run:
             age_ms = now_ms - command.task.event.timestamp_ms
             self._metrics.delivery_latency.observe(max(age_ms, 0) / 1000)
         with self._spool.batch():
