@@ -12,6 +12,7 @@
 #   make chaos                   everything dies at random for ten minutes: SECONDS=600 SEED=7
 #   make chaos-slow              the fault tests that take long, which make test leaves out
 #   make simulate                both services under faults, from seeds: SEEDS=500, 500-999, =1234
+#   make chart                   writes anew what of the Helm chart is made
 #   make pins                    writes requirements/ anew, with the newest versions
 #
 # PYTHON chooses the interpreter (3.11 to 3.13).
@@ -29,10 +30,10 @@ SIMULATE_ARGS ?=
 ROOMS := producer fanout retrier delivery schemas runtime ops
 PINS := requirements/build.txt requirements/services.txt requirements/test.txt requirements/check.txt
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
-CODE = $(ROOMS) tests requirements $(if $(wildcard bench/*.py),bench)
+CODE = $(ROOMS) helm tests requirements $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench explore chaos chaos-slow simulate pins wheel python kafka
+.PHONY: demo test check bench explore chaos chaos-slow simulate chart pins wheel python kafka
 # One environment or wheel at a time: pip runs side by side would only share two cores.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -70,6 +71,9 @@ chaos-slow: kafka wheel .venv/test/.made
 simulate: wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
 	.venv/test/bin/python -m tests.simulation $(SEEDS) $(SIMULATE_ARGS)
+
+chart: .venv/check/.made
+	PYTHONPATH=$(subst $() ,:,$(ROOMS)) .venv/check/bin/python -m helm.generate
 
 pins: python
 	$(PYTHON) requirements/pins.py requirements

@@ -40,7 +40,9 @@ SETS = (
         ("services.txt", "build.txt"),
         (
             "cloudevents",
+            "helm-python-sdk",
             "hypothesis",
+            "kubernetes-validate",
             "pytest",
             "pytest-asyncio",
             "pytest-timeout",

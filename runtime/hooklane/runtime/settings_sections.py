@@ -41,7 +41,7 @@ _URL: Final[JsonDict] = {"kind_text": "URL"}
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DNS_NAME: Final = re.compile(rf"{_LABEL}(?:[.]{_LABEL})*")
 
-_SECRET_WORDS: Final = (
+SECRET_WORDS: Final = (
     "password",
     "secret",
     "oauthbearer.config",
@@ -53,7 +53,7 @@ _SECRET_WORDS: Final = (
 
 def is_secret_property(name: str) -> bool:
     """Whether a librdkafka property's value must never be shown."""
-    return any(word in name for word in _SECRET_WORDS)
+    return any(word in name for word in SECRET_WORDS)
 
 
 def _properties(given: object) -> object:
