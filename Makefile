@@ -4,13 +4,13 @@
 #   make test                    the tests, against the built wheel and a real Kafka
 #   make test PYTEST_ARGS="-k lanes -x"
 #   make test WORKERS=0          in one process; default: two side by side
-#   make check                   format, lint, types, import directions
+#   make check                   format, lint (the Dockerfile too), types, import directions
 #   make demo                    the whole of Hooklane on this machine
 #   make bench                   measures it; see bench/README.md
 #   make bench BENCH_ARGS="--only latency"
 #   make explore                 every run of the lane protocol: EXPLORE_ARGS="--keys aaa --failures 3"
 #   make chaos                   everything dies at random for ten minutes: SECONDS=600 SEED=7
-#   make chaos-slow              the fault tests that take long, which make test leaves out
+#   make chaos-slow              the tests that take long, which make test leaves out
 #   make simulate                both services under faults, from seeds: SEEDS=500, 500-999, =1234
 #   make chart                   writes anew what of the Helm chart is made
 #   make pins                    writes requirements/ anew, with the newest versions
@@ -46,6 +46,7 @@ check: .venv/check/.made
 	.venv/check/bin/ruff format --check $(CODE)
 	.venv/check/bin/ruff check $(CODE)
 	.venv/check/bin/mypy $(CODE)
+	.venv/check/bin/hadolint Dockerfile
 	.venv/check/bin/python -m pytest -q -p no:cacheprovider tests/unit/test_imports.py
 
 demo: wheel .venv/demo/.made
@@ -66,7 +67,7 @@ chaos: kafka wheel .venv/test/.made
 
 chaos-slow: kafka wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
-	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest -m slow tests/chaos
+	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest -m slow tests/chaos tests/e2e
 
 simulate: wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
