@@ -41,6 +41,7 @@ SETS = (
         "What the tests need on top of the services.",
         ("services.txt", "build.txt"),
         (
+            "check-jsonschema",
             "cloudevents",
             "helm-python-sdk",
             "hypothesis",
