@@ -12,6 +12,7 @@ SECRETS: Final[Mapping[str, Mapping[str, str]]] = {
     "kafka-user": {"user": "hooklane", "pass": 'a "quoted" \\ word, $(NOT) expanded'},
     "retrier-user": {"username": "retrier", "password": "other"},
     "oauth-client": {"username": "client-id", "password": "client-secret"},
+    "strimzi-user": {"password": "theirs", "sasl.jaas.config": "no property of librdkafka"},
     "kafka-ca": {"ca.crt": "PEM"},
     "kafka-cert": {"tls.crt": "PEM", "tls.key": "PEM", "passphrase": "open"},
     "enc": {"keys": KEY},
@@ -97,6 +98,18 @@ MATRIX: Final[Mapping[str, Mapping[str, Any]]] = {
                         "usernameKey": "username",
                         "passwordKey": "password",
                     }
+                }
+            }
+        },
+    ),
+    "strimzi": over(
+        LEAST,
+        {
+            "kafka": {
+                "sasl": {
+                    "mechanism": "SCRAM-SHA-512",
+                    "username": "hooklane",
+                    "existingSecret": "strimzi-user",
                 }
             }
         },

@@ -102,6 +102,13 @@ def test_credentials_reach_librdkafka_as_they_are(helm: Helm, tmp_path: Path) ->
     assert retrier.retrier.spool_dir == tmp_path / "r" / "var/lib/hooklane/spool"
 
 
+def test_a_secret_without_a_user_name_will_do(helm: Helm, tmp_path: Path) -> None:
+    """As Strimzi makes them: the name is a value, the password alone comes from the Secret."""
+    rendered = dict(pods(helm.rendered(MATRIX["strimzi"])))
+    properties = told_by(rendered["rel-hooklane-topics"], "t", tmp_path).kafka.properties
+    assert (properties["sasl.username"], properties["sasl.password"]) == ("hooklane", "theirs")
+
+
 def test_settings_arrive_as_they_were_meant(helm: Helm, tmp_path: Path) -> None:
     """Large numbers, nulls, lists, and the settings of one service alone."""
     rendered = dict(pods(helm.rendered(MATRIX["settings"])))

@@ -147,6 +147,13 @@ def wrong_for(leaf: Key) -> object:
         ),
         (
             {
+                "kafka": {"sasl": {"mechanism": "PLAIN", "username": "a", "existingSecret": "a"}},
+                "fanout": {"autoscaling": {"enabled": True}},
+            },
+            "fanout.autoscaling.keda.authenticationRef is missing",
+        ),
+        (
+            {
                 "fanout": {
                     "autoscaling": {
                         "enabled": True,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 import pytest
+from structlog.testing import capture_logs
 
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.metrics import Metrics, Service
@@ -249,3 +250,17 @@ def test_equal_books_differ_in_nothing() -> None:
     """To read the same topic again tells nothing."""
     lines = (line(0, "a"), Line(1, b"b", b"{"), line(2, "c"))
     assert list(differences(book_of(*lines), book_of(*lines))) == []
+
+
+async def test_a_right_that_is_taken_away_is_said_and_changes_nothing() -> None:
+    """What is known stays in force, the reason is told once, and with the right back it goes on."""
+    topic = ScriptedTopic([line(0, "a"), End(1)])
+    with capture_logs() as logs:
+        async with Following(topic) as following:
+            await following.follower.start()
+            topic.give(BrokerError("refused: rights"), BrokerError("refused: rights"), line(1, "b"))
+            await following.until(lambda: (ChangeKind.ADDED, "b") in following.changes)
+            assert not following.follower.failed.done()
+            assert following.follower.book.entry("a") is not None
+    told = [one["reason"] for one in logs if one["log_level"] == "warning"]
+    assert told == ["refused: rights"]

@@ -139,6 +139,9 @@ offset stands still (a receiver that hangs) does not add any. */}}
 {{- if eq $kafka.sasl.mechanism "OAUTHBEARER" -}}
 {{- fail "fanout.autoscaling.keda.authenticationRef is missing: for OAUTHBEARER, KEDA wants a TriggerAuthentication with the scopes and the token endpoint in it, which is yours to make." -}}
 {{- end -}}
+{{- if and $kafka.sasl.mechanism $kafka.sasl.username -}}
+{{- fail "fanout.autoscaling.keda.authenticationRef is missing: KEDA takes the user's name from a Secret, and kafka.sasl.username is not in one." -}}
+{{- end -}}
 {{- if or $kafka.sasl.mechanism (and $kafka.tls.enabled (or $kafka.tls.ca.existingSecret $kafka.tls.certificate.existingSecret)) -}}yes{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -153,8 +153,10 @@ volumeMounts:
       - secret:
           name: {{ $kafka.sasl.existingSecret }}
           items:
+            {{- if not $kafka.sasl.username }}
             - key: {{ $kafka.sasl.usernameKey }}
               path: {{ ternary "sasl.oauthbearer.client.id" "sasl.username" $oauth }}
+            {{- end }}
             - key: {{ $kafka.sasl.passwordKey }}
               path: {{ ternary "sasl.oauthbearer.client.secret" "sasl.password" $oauth }}
       {{- end }}

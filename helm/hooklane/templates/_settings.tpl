@@ -31,6 +31,9 @@
 {{- if $sasl -}}
 {{- $_ := set $found "sasl.mechanism" $sasl -}}
 {{- end -}}
+{{- with .sasl.username -}}
+{{- $_ := set $found (ternary "sasl.oauthbearer.client.id" "sasl.username" (eq $sasl "OAUTHBEARER")) . -}}
+{{- end -}}
 {{- if eq $sasl "OAUTHBEARER" -}}
 {{- $_ := set $found "sasl.oauthbearer.method" "oidc" -}}
 {{- $_ := set $found "sasl.oauthbearer.token.endpoint.url" .sasl.oauthbearer.tokenEndpoint -}}
