@@ -13,6 +13,7 @@
 #   make chaos-slow              the tests that take long, which make test leaves out
 #   make simulate                both services under faults, from seeds: SEEDS=500, 500-999, =1234
 #   make chart                   writes anew what of the Helm chart is made
+#   make licences                writes docs/licences.md anew, after a change of the pins
 #   make pins                    writes requirements/ anew, with the newest versions
 #
 # PYTHON chooses the interpreter (3.11 to 3.13).
@@ -33,7 +34,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 CODE = $(ROOMS) helm tests requirements $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench explore chaos chaos-slow simulate chart pins wheel python kafka
+.PHONY: demo test check bench explore chaos chaos-slow simulate chart licences pins wheel python kafka
 # One environment or wheel at a time: pip runs side by side would only share two cores.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -75,6 +76,9 @@ simulate: wheel .venv/test/.made
 
 chart: .venv/check/.made
 	PYTHONPATH=$(subst $() ,:,$(ROOMS)) .venv/check/bin/python -m helm.generate
+
+licences: .venv/check/.made
+	.venv/check/bin/python requirements/licences.py docs/licences.md
 
 pins: python
 	$(PYTHON) requirements/pins.py requirements

@@ -222,11 +222,11 @@ def test_a_service_s_values_go_over_the_common_ones(helm: Helm) -> None:
 
 def test_rules_and_dashboard_are_installed_as_they_are(helm: Helm, tmp_path: Path) -> None:
     """Prometheus' and Grafana's own braces are not Helm's; without the files it says so."""
-    chart = tmp_path / "hooklane"
-    shutil.copytree(CHART, chart)
-    shutil.rmtree(chart / "files", ignore_errors=True)
+    bare, chart = tmp_path / "bare", tmp_path / "hooklane"
+    for folder in (bare, chart):
+        shutil.copytree(CHART, folder, ignore=shutil.ignore_patterns("files"))
     with pytest.raises(RefusedError, match="without files/"):
-        helm.rendered(MATRIX["monitored"], chart)
+        helm.rendered(MATRIX["monitored"], bare)
     shutil.copytree(FILES, chart / "files")
     manifests = helm.rendered(MATRIX["monitored"], chart)
     [rules] = of_kind(manifests, "PrometheusRule").values()

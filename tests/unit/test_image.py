@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from hooklane.schemas.version import __version__
+from requirements.licences import page, rows
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES = [
@@ -36,6 +37,14 @@ def test_the_image_has_what_is_tested() -> None:
         assert pins(hashed) == pins(plain)
         for line in (ROOT / "requirements" / hashed).read_text().replace("\\\n", " ").splitlines():
             assert line.startswith("#") or re.search(r"--hash=sha256:[0-9a-f]{64}", line), line
+
+
+def test_every_licence_is_listed_and_asks_for_no_source() -> None:
+    """docs/licences.md is current (`make licences`); MPL alone asks for something, and only of who
+    changes those files."""
+    assert (ROOT / "docs" / "licences.md").read_text() == page()
+    kind = re.compile(r"MIT|BSD|Apache|ISC|PSF|MPL|Mozilla")
+    assert [row for row in rows() if not kind.search(row[2]) or "GPL" in row[2]] == []
 
 
 def test_the_image_is_run_by_nobody_in_particular() -> None:
