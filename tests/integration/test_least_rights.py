@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,9 @@ def answer(hit: Any) -> Answer:
 
 
 def seen_of(service: ServiceProcess) -> str:
-    """What anybody on the machine, and Prometheus, may see of it."""
+    """What anybody on the machine, and Prometheus, may see of it; a crash would leave no core."""
+    limits = Path(f"/proc/{service.pid}/limits").read_text()
+    assert re.search(r"^Max core file size +0 ", limits, re.MULTILINE)
     command = Path(f"/proc/{service.pid}/cmdline").read_text()
     return command + service.get("/metrics")[1] + service.get("/readyz")[1]
 

@@ -22,7 +22,6 @@ from hooklane.runtime.errors import HooklaneError
 from hooklane.runtime.health import Readiness, serve_health
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import ASKED_S, KafkaAdmin
-from hooklane.runtime.kafka_credentials import follow_files
 from hooklane.runtime.kafka_settings import access_from, plan_from
 from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.redaction import KnownSecrets
@@ -109,20 +108,6 @@ async def delivering(
 
 
 @asynccontextmanager
-async def following_credentials(settings: Settings, secrets: KnownSecrets) -> AsyncIterator[None]:
-    """Kafka's password is read again when its file changes, while this is open."""
-    folder = settings.kafka.properties_dir
-    if folder is None:
-        yield
-        return
-    following = asyncio.create_task(follow_files(folder, settings.kafka.properties, secrets))
-    try:
-        yield
-    finally:
-        following.cancel()
-
-
-@asynccontextmanager
 async def standing_on_kafka(
     settings: Settings, service: Service, secrets: KnownSecrets, clock: Clock = _MACHINE
 ) -> AsyncIterator[Ground]:
@@ -139,7 +124,6 @@ async def standing_on_kafka(
         serve_health(settings.http, readiness, metrics) as port,
         # A wrong setting is told before Kafka is asked anything.
         delivering(settings, service, secrets, frozenset({port}), rates, clock) as attempts,
-        following_credentials(settings, secrets),
     ):
         limits = await asyncio.to_thread(verify_topics, admin, plan_from(settings))
         reader = TopicReader(kafka.internal_consumer(access), settings.topic_names.subscriptions)

@@ -6,19 +6,17 @@ that librdkafka refuses.
 
 import logging
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from hooklane.runtime.kafka import Config
-from hooklane.runtime.kafka_credentials import CREDENTIALS, Client
 from hooklane.runtime.kafka_properties import refused
 
 _KINDS = 1000
-
-C = TypeVar("C", bound=Client)
 
 LOGGER = logging.getLogger("hooklane.kafka")
 """What librdkafka says; a client hands it over in its `poll`. Silent where no log is set up: a
@@ -60,39 +58,34 @@ def _unheard(error: KafkaError) -> None:
     """librdkafka logs the same words."""
 
 
-class _Consumer(Consumer):
-    """One that can be referred to weakly, as confluent-kafka's own cannot."""
-
-
-class _Producer(Producer):
-    """Likewise."""
-
-
 def open_consumer(config: Config, heard: Heard = _unheard) -> Consumer:
-    return _opened(lambda told: _Consumer(_hearing(told, heard), logger=LOGGER), config)
+    with _refusals():
+        return Consumer(_with_callback(config, heard), logger=LOGGER)
 
 
 def open_unpolled_consumer(config: Config) -> Consumer:
     """One that answers questions and is never polled: what it would say is heard by nobody."""
-    return _opened(lambda told: _Consumer({**told, "log_level": "0"}), config)
+    with _refusals():
+        return Consumer({**config, "log_level": "0"})
 
 
 def open_producer(config: Config, heard: Heard = _unheard) -> Producer:
-    return _opened(lambda told: _Producer(_hearing(told, heard), logger=LOGGER), config)
+    with _refusals():
+        return Producer(_with_callback(config, heard), logger=LOGGER)
 
 
 def open_admin(config: Config, heard: Heard = _unheard) -> AdminClient:
-    return _opened(lambda told: AdminClient(_hearing(told, heard), logger=LOGGER), config)
+    with _refusals():
+        return AdminClient(_with_callback(config, heard), logger=LOGGER)
 
 
-def _hearing(config: Config, heard: Heard) -> dict[str, Any]:
+def _with_callback(config: Config, heard: Heard) -> dict[str, Any]:
     return {**config, "error_cb": heard}
 
 
-def _opened(make: Callable[[Config], C], config: Config) -> C:
+@contextmanager
+def _refusals() -> Iterator[None]:
     try:
-        client = make(CREDENTIALS.over(config))
+        yield
     except KafkaException as error:
         raise refused(error.args[0].str()) from error
-    CREDENTIALS.opened(client)
-    return client

@@ -132,8 +132,7 @@ class KafkaSettings(Section):
     properties_dir: Path | None = Field(
         default=None,
         description="Folder, such as a mounted secret, whose files are properties too: a file is "
-        "called like the property, such as `sasl.password`, and holds its value. `sasl.username` "
-        "and `sasl.password` are read again when they change.",
+        "called like the property, such as `sasl.password`, and holds its value.",
     )
     instance_id: str = Field(
         default_factory=socket.gethostname,
