@@ -4,14 +4,16 @@
 #   make test                    the tests, against the built wheel and a real Kafka
 #   make test PYTEST_ARGS="-k lanes -x"
 #   make test WORKERS=0          in one process; default: two side by side
-#   make check                   format, lint, types, import directions
+#   make check                   format, lint (the Dockerfile too), types, import directions
 #   make demo                    the whole of Hooklane on this machine
 #   make bench                   measures it; see bench/README.md
 #   make bench BENCH_ARGS="--only latency"
 #   make explore                 every run of the lane protocol: EXPLORE_ARGS="--keys aaa --failures 3"
 #   make chaos                   everything dies at random for ten minutes: SECONDS=600 SEED=7
-#   make chaos-slow              the fault tests that take long, which make test leaves out
+#   make chaos-slow              the tests that take long, which make test leaves out
 #   make simulate                both services under faults, from seeds: SEEDS=500, 500-999, =1234
+#   make chart                   writes anew what of the Helm chart is made
+#   make licences                writes docs/licences.md anew, after a change of the pins
 #   make pins                    writes requirements/ anew, with the newest versions
 #
 # PYTHON chooses the interpreter (3.11 to 3.13).
@@ -29,10 +31,10 @@ SIMULATE_ARGS ?=
 ROOMS := producer fanout retrier delivery schemas runtime ops
 PINS := requirements/build.txt requirements/services.txt requirements/test.txt requirements/check.txt
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
-CODE = $(ROOMS) tests requirements $(if $(wildcard bench/*.py),bench)
+CODE = $(ROOMS) helm tests requirements $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench explore chaos chaos-slow simulate pins wheel python kafka
+.PHONY: demo test check bench explore chaos chaos-slow simulate chart licences pins wheel python kafka
 # One environment or wheel at a time: pip runs side by side would only share two cores.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -45,6 +47,7 @@ check: .venv/check/.made
 	.venv/check/bin/ruff format --check $(CODE)
 	.venv/check/bin/ruff check $(CODE)
 	.venv/check/bin/mypy $(CODE)
+	.venv/check/bin/hadolint Dockerfile
 	.venv/check/bin/python -m pytest -q -p no:cacheprovider tests/unit/test_imports.py
 
 demo: wheel .venv/demo/.made
@@ -65,11 +68,17 @@ chaos: kafka wheel .venv/test/.made
 
 chaos-slow: kafka wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
-	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest -m slow tests/chaos
+	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest -m slow tests/chaos tests/e2e
 
 simulate: wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
 	.venv/test/bin/python -m tests.simulation $(SEEDS) $(SIMULATE_ARGS)
+
+chart: .venv/check/.made
+	PYTHONPATH=$(subst $() ,:,$(ROOMS)) .venv/check/bin/python -m helm.generate
+
+licences: .venv/check/.made
+	.venv/check/bin/python requirements/licences.py docs/licences.md
 
 pins: python
 	$(PYTHON) requirements/pins.py requirements

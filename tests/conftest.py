@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from tests.kafka.broker import Kafka, SingleBroker
 from tests.kafka.cluster import KafkaCluster
 from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
+from tests.support.helm import Helm, helm_running
 
 # How long examples take says how busy the machine is, and nothing about what is tested.
 settings.register_profile("hooklane", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -64,6 +65,13 @@ def kafka_cluster(started_cluster: KafkaCluster) -> Iterator[KafkaCluster]:
     started_cluster.heal()
     yield started_cluster
     started_cluster.start_all()
+
+
+@pytest.fixture(scope="session")
+def helm() -> Iterator[Helm]:
+    """One Helm for the whole run."""
+    with helm_running() as running:
+        yield running
 
 
 @pytest.fixture

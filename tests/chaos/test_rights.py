@@ -8,38 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin._acl import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-)
-from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
-from confluent_kafka.admin._scram import (
-    ScramCredentialInfo,
-    ScramMechanism,
-    UserScramCredentialUpsertion,
-)
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourceType
 
 from tests.chaos.keeper import Keeper, Kept
 from tests.chaos.stage import Stage, stage, until
 from tests.kafka.broker import Kafka
 from tests.kafka.cluster import KafkaCluster
-from tests.kafka.records import admin_of
+from tests.kafka.rights import binding, grant, set_password, withdraw
 from tests.support.processes import ServiceProcess, hooklane
 from tests.support.receiver_tls import DAY, NOW
 
 pytestmark = pytest.mark.slow
-
-_ANSWER_S = 30.0
-
-
-def set_password(kafka: Kafka, user: str, password: str) -> None:
-    credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
-    change = UserScramCredentialUpsertion(user, credential, password.encode())
-    admin = admin_of(kafka)
-    for done in admin.alter_user_scram_credentials([change]).values():
-        done.result(_ANSWER_S)
 
 
 def rights(prefix: str, user: str) -> list[AclBinding]:
@@ -63,39 +43,6 @@ def rights(prefix: str, user: str) -> list[AclBinding]:
             AclPermissionType.ALLOW,
         ),
     ]
-
-
-def binding(
-    kind: ResourceType,
-    name: str,
-    user: str,
-    operation: AclOperation,
-    permission: AclPermissionType,
-) -> AclBinding:
-    return AclBinding(
-        kind, name, ResourcePatternType.PREFIXED, f"User:{user}", "*", operation, permission
-    )
-
-
-def grant(kafka: Kafka, bindings: list[AclBinding]) -> None:
-    admin = admin_of(kafka)
-    for done in admin.create_acls(bindings).values():
-        done.result(_ANSWER_S)
-
-
-def withdraw(kafka: Kafka, one: AclBinding) -> None:
-    exactly = AclBindingFilter(
-        one.restype,
-        one.name,
-        one.resource_pattern_type,
-        one.principal,
-        one.host,
-        one.operation,
-        one.permission_type,
-    )
-    admin = admin_of(kafka)
-    [done] = admin.delete_acls([exactly]).values()
-    assert done.result(_ANSWER_S)
 
 
 def doctor(environ: Mapping[str, str], check: str, subject: str) -> tuple[str, str]:

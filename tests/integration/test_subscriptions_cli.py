@@ -124,6 +124,21 @@ def test_diff_exits_as_kubectl_s(hooklane: Commands, tmp_path: Path) -> None:
     assert "a.yaml is not YAML" in hooklane.err
 
 
+def test_prune_deletes_what_is_in_no_document(hooklane: Commands, tmp_path: Path) -> None:
+    """`diff --prune` shows it; `apply --prune` deletes it, but not without --yes."""
+    hooklane("apply", "-f", put(tmp_path, f"{ONE}---\n{TWO}"))
+    file = put(tmp_path, ONE)
+    assert hooklane("diff", "-f", file) == ""
+    assert "-id: shipping" in hooklane("diff", "-f", file, "--prune", exits=1)
+    hooklane("apply", "-f", file, "--prune", exits=2)
+    assert hooklane.err.startswith("Error: Delete shipping? What waits for it is discarded.")
+    assert [one["id"] for one in hooklane.listed()] == ["billing", "shipping"]
+    done = hooklane("apply", "-f", file, "--prune", "--yes")
+    assert done == "billing unchanged\nshipping deleted\n"
+    assert [one["id"] for one in hooklane.listed()] == ["billing"]
+    assert hooklane("apply", "-f", file, "--prune") == "billing unchanged\n"
+
+
 def test_pause_resume_and_disable_rewrite_the_state(hooklane: Commands, tmp_path: Path) -> None:
     """Each writes the document with its state, once; an unknown id is told."""
     hooklane("apply", "-f", put(tmp_path, ONE))

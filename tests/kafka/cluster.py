@@ -1,11 +1,12 @@
 """Three brokers of which single ones can be killed, frozen and started again.
 
-Each has four doors, so that one cluster serves every test:
+Each has five doors, so that one cluster serves every test:
 
     direct      plain text, as the tests' own clients use it
     proxied     plain text, under the addresses that tests/support/links.py listens on
     sasl        SCRAM-SHA-256 in plain text; a user may do only what an ACL lets him
     tls         with a certificate that `show_certificate` exchanges while the brokers run
+    secured     SCRAM-SHA-256 over TLS, as an installation in earnest has it
 
 Who comes by a door without a name is a super user.
 """
@@ -55,9 +56,9 @@ class KafkaCluster:
 
     def __init__(self, jars: Path, folder: Path) -> None:
         self._folder = folder
-        first, *rest = free_ports(1 + 5 * len(BROKERS))
+        first, *rest = free_ports(1 + 6 * len(BROKERS))
         common = _SETTINGS | {"controller.quorum.voters": f"{_CONTROLLER}@127.0.0.1:{first}"}
-        self._doors = {node: Doors(*rest[at * 5 : at * 5 + 5]) for at, node in enumerate(BROKERS)}
+        self._doors = {node: Doors(*rest[at * 6 : at * 6 + 6]) for at, node in enumerate(BROKERS)}
         self.authority = Authority()
         folder.mkdir(parents=True, exist_ok=True)
         certificate = folder / "brokers.pem"
@@ -102,6 +103,10 @@ class KafkaCluster:
     @property
     def tls(self) -> Kafka:
         return self._by(lambda doors: doors.tls)
+
+    @property
+    def secured(self) -> Kafka:
+        return self._by(lambda doors: doors.secured)
 
     @property
     def links(self) -> dict[int, tuple[int, int]]:

@@ -16,6 +16,7 @@ class Doors:
     link: int
     sasl: int
     tls: int
+    secured: int
 
 
 def doors_settings(doors: Doors, certificate: Path) -> Mapping[str, str]:
@@ -25,19 +26,25 @@ def doors_settings(doors: Doors, certificate: Path) -> Mapping[str, str]:
         "PROXIED": doors.proxied,
         "SASL": doors.sasl,
         "TLS": doors.tls,
+        "SECURED": doors.secured,
     }
     return {
         "listeners": _named(listening),
         "advertised.listeners": _named(listening | {"PROXIED": doors.link}),
         "listener.security.protocol.map": (
-            "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,CONTROLLER:PLAINTEXT"
+            "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,SECURED:SASL_SSL,"
+            "CONTROLLER:PLAINTEXT"
         ),
         "inter.broker.listener.name": "PLAINTEXT",
-        "listener.name.sasl.sasl.enabled.mechanisms": "SCRAM-SHA-256",
-        "listener.name.sasl.scram-sha-256.sasl.jaas.config": f"{_SCRAM} required;",
-        "listener.name.tls.ssl.keystore.type": "PEM",
-        "listener.name.tls.ssl.keystore.location": str(certificate),
+        **_for("scram-sha-256.sasl.jaas.config", f"{_SCRAM} required;", "sasl", "secured"),
+        **_for("sasl.enabled.mechanisms", "SCRAM-SHA-256", "sasl", "secured"),
+        **_for("ssl.keystore.type", "PEM", "tls", "secured"),
+        **_for("ssl.keystore.location", str(certificate), "tls", "secured"),
     }
+
+
+def _for(setting: str, value: str, *listeners: str) -> dict[str, str]:
+    return {f"listener.name.{listener}.{setting}": value for listener in listeners}
 
 
 def _named(ports: Mapping[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""The Markdown pages and docker-compose.yml against what they speak of."""
+"""The Markdown pages against what they speak of."""
 
 import ast
 import re
@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     page
-    for page in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md"))
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("helm/*/*.md"))
     if not page.relative_to(ROOT).parts[0].startswith(".")
 )
 
@@ -125,56 +124,3 @@ def test_architecture_has_a_line_for_every_module(room: str) -> None:
     folder = ROOT / room / "hooklane" / room
     there = {str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.py")}
     assert sorted(named) == sorted(name for name in there if not name.endswith("__init__"))
-
-
-def test_compose_starts_one_kafka_for_this_machine_only() -> None:
-    """The official image, in the version of the tests, on loopback; one node holds every copy."""
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    [(name, kafka)] = compose["services"].items()
-    version = re.search(r"<artifactId>kafka_2.13</artifactId>\s*<version>([\d.]+)<", _pom())
-    assert version is not None
-    assert kafka["image"] == f"apache/kafka:{version[1]}"
-    assert kafka["ports"] == ["127.0.0.1:9092:9092"]
-    told = kafka["environment"]
-    assert all(isinstance(value, str) for value in told.values())
-    assert told["KAFKA_PROCESS_ROLES"] == "broker,controller"
-    assert "localhost:9092" in told["KAFKA_ADVERTISED_LISTENERS"]
-    assert f"{name}:19092" in told["KAFKA_ADVERTISED_LISTENERS"]
-    copies = {key: told[key] for key in told if key.endswith(("REPLICATION_FACTOR", "MIN_ISR"))}
-    assert len(copies) == 5
-    assert set(copies.values()) == {"1"}
-    [volume] = kafka["volumes"]
-    assert volume == f"{next(iter(compose['volumes']))}:{told['KAFKA_LOG_DIRS']}"
-
-
-def test_compose_listeners_agree() -> None:
-    """Each listener has a protocol, each advertised one is a listener, and the roles are named."""
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    told = compose["services"]["kafka"]["environment"]
-    listeners = {one.partition("://")[0] for one in told["KAFKA_LISTENERS"].split(",")}
-    advertised = {one.partition("://")[0] for one in told["KAFKA_ADVERTISED_LISTENERS"].split(",")}
-    protocols = dict(
-        one.split(":") for one in told["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")
-    )
-    assert protocols.keys() == listeners
-    assert advertised == listeners - {told["KAFKA_CONTROLLER_LISTENER_NAMES"]}
-    assert told["KAFKA_INTER_BROKER_LISTENER_NAME"] in advertised
-
-
-def test_the_quickstart_starts_what_compose_has() -> None:
-    """The way with Docker names the file's service, and is what the file itself says to type."""
-    text = (ROOT / "docker-compose.yml").read_text()
-    [(name, _)] = yaml.safe_load(text)["services"].items()
-    said = re.sub(r"\\\n#? *", "", "\n".join(re.findall(r"^#   (.*)$", text, re.MULTILINE)))
-    quickstart = (ROOT / "docs" / "quickstart.md").read_text()
-    section = quickstart.split("### With Docker Compose")[1].split("### ")[0]
-    typed = re.sub(r"\\\n *", "", section.split("```console\n")[1].split("```")[0])
-    commands = [line.removeprefix("$ ") for line in typed.splitlines()]
-    assert commands == [
-        line for line in said.splitlines() if not line.startswith("docker compose down")
-    ]
-    assert commands[1].startswith(f"docker compose exec {name} ")
-
-
-def _pom() -> str:
-    return (ROOT / "tests" / "kafka" / "pom.xml").read_text()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 import pytest
+from structlog.testing import capture_logs
 
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.metrics import Metrics, Service
@@ -294,3 +295,17 @@ async def test_an_end_that_is_told_lower_for_a_moment_ends_no_reading() -> None:
     async with Following(Hesitating([line(0, "a"), line(1, "b")])) as it:
         await it.follower.start()
         assert it.changes == [(ADDED, "a"), (ADDED, "b")]
+
+
+async def test_a_right_that_is_taken_away_is_said_and_changes_nothing() -> None:
+    """What is known stays in force, the reason is told once, and with the right back it goes on."""
+    topic = ScriptedTopic([line(0, "a"), End(1)])
+    with capture_logs() as logs:
+        async with Following(topic) as following:
+            await following.follower.start()
+            topic.give(BrokerError("refused: rights"), BrokerError("refused: rights"), line(1, "b"))
+            await following.until(lambda: (ChangeKind.ADDED, "b") in following.changes)
+            assert not following.follower.failed.done()
+            assert following.follower.book.entry("a") is not None
+    told = [one["reason"] for one in logs if one["log_level"] == "warning"]
+    assert told == ["refused: rights"]

@@ -15,7 +15,9 @@ from hooklane.ops.subscriptions_plan import (
     changed,
     diff_text,
     plan_apply,
+    plan_prune,
     plan_state,
+    prune_text,
     validated,
 )
 from hooklane.ops.subscriptions_rows import subscription_rows
@@ -195,3 +197,30 @@ def test_ulids() -> None:
     assert early[:10] == "01HF7YAT00"
     assert new_ulid(0) != new_ulid(0)
     assert new_ulid(2**48 - 1)[0] == "7"
+
+
+def filled(**documents: object) -> SubscriptionBook:
+    """A book with a document an id."""
+    found = SubscriptionBook(POLICY)
+    for offset, (name, value) in enumerate(documents.items()):
+        found.read(offset, name.encode(), json.dumps(value).encode())
+    return found
+
+
+def test_prune_takes_what_is_in_no_document() -> None:
+    """What is in force and not wanted goes, by id; `diff` shows each line of it as taken away."""
+    found = filled(c=document("c"), a=document("a"), b=document("b"))
+    wanted = validated([Given("f", document("b"))], POLICY)
+    surplus = plan_prune(wanted, found)
+    assert [entry.id for entry in surplus] == ["a", "c"]
+    lines = prune_text(surplus[0]).splitlines()
+    assert lines[:2] == ["--- a (in force)", "+++ a (deleted)"]
+    assert "-id: a" in lines
+    assert not [line for line in lines[2:] if line.startswith("+")]
+
+
+def test_prune_leaves_what_a_newer_version_wrote() -> None:
+    """Nobody here knows what it is, so nothing is deleted until a person has looked."""
+    found = filled(a=document("a"), newer={"id": "newer", "format": 99})
+    with pytest.raises(UsageError, match="newer was written by a newer version of Hooklane"):
+        plan_prune(validated([Given("f", document("a"))], POLICY), found)

@@ -178,7 +178,9 @@ def test_a_missing_topic_is_one_finding() -> None:
     found = as_wanted()
     del found["p.lanes"]
     (finding,) = findings(found)
-    assert complaint([finding]) == "Topic p.lanes is missing; `hooklane topics apply` mends it."
+    assert complaint([finding]) == (
+        "Topic p.lanes is missing, or this user may not see it; `hooklane topics apply` mends it."
+    )
 
 
 @pytest.mark.parametrize("what", ["topic", "partitions", "replicas", "cleanup.policy"])

@@ -4,15 +4,29 @@ import base64
 import os
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hooklane.ops.command import command_group, explain, settings_of
-from hooklane.ops.output import OutputFormat, OutputOption, notice, print_record
+from hooklane.ops.output import (
+    Column,
+    OutputFormat,
+    OutputOption,
+    Row,
+    notice,
+    print_record,
+    print_rows,
+)
 from hooklane.runtime.errors import UsageError
 
+if TYPE_CHECKING:
+    from hooklane.runtime.secrets_enc import EncryptionKeys
+    from hooklane.runtime.settings import Settings
+
 app = command_group("Make signing secrets, encrypt secrets.", example="hooklane secrets generate")
+
+ROTATED = (Column("place"), Column("secrets", align="right"), Column("done"))
 
 
 class Scheme(StrEnum):
@@ -56,7 +70,7 @@ def generate(
         "Make a key for `secrets encrypt`.",
         more="Give it to the services in HOOKLANE_SECRETS__ENCRYPTION_KEYS (a JSON list) or in the "
         "file that HOOKLANE_SECRETS__ENCRYPTION_KEYS_FILE names (one a line). To rotate: put the "
-        "new key first, encrypt the secrets again, take the old key out.",
+        "new key first, run `hooklane secrets rotate`, take the old key out.",
         example="hooklane secrets generate-key >> encryption-keys",
     ),
 )
@@ -81,6 +95,68 @@ def encrypt(context: typer.Context) -> None:
 
     keys = require_key(encryption_keys(settings_of(context).secrets))
     typer.echo(keys.encrypt(_given_secret()))
+
+
+@app.command(
+    "rotate",
+    help=explain(
+        "Encrypt secrets again that are under an older key.",
+        more="In the files that are named, else in the documents in force. The first key encrypts, "
+        "each that is still needed must be there too; afterwards the older ones may go. Documents "
+        "that a receiver's 410 disabled are left, since a new document would enable them.",
+        example="hooklane secrets rotate\nhooklane secrets rotate -f subscriptions/",
+        exits={0: "all under the first key", 1: "failed, or some left", 2: "wrong usage"},
+    ),
+)
+def rotate(
+    context: typer.Context,
+    filename: Annotated[
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="PATH", help="A file, or a folder of them."),
+    ] = None,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    from hooklane.ops.secrets_rotate import renewed_files, write_files  # noqa: PLC0415 - as above
+    from hooklane.runtime.secrets import encryption_keys  # noqa: PLC0415
+    from hooklane.runtime.secrets_enc import require_key  # noqa: PLC0415
+
+    settings = settings_of(context)
+    keys = require_key(encryption_keys(settings.secrets))
+    if filename:
+        found = renewed_files(filename, keys)
+        write_files(found)
+        rows: list[Row] = [_rotated(one.place, one.secrets, "rotated") for one in found]
+    else:
+        rows = _rotate_topic(settings, keys)
+    if rows or output is OutputFormat.JSON:
+        print_rows(rows, ROTATED, output)
+    else:
+        notice("Nothing to do: every secret is under the first key.")
+    if any(row["done"] != "rotated" for row in rows):
+        raise typer.Exit(1)
+
+
+def _rotate_topic(settings: "Settings", keys: "EncryptionKeys") -> list[Row]:
+    from hooklane.ops.secrets_rotate import renewed_entries  # noqa: PLC0415 - as above
+    from hooklane.ops.subscriptions_topic import ConfigTopic  # noqa: PLC0415
+
+    topic = ConfigTopic(settings)
+    found = renewed_entries(topic.read(), keys)
+    records = [
+        (entry.id.encode(), one.text.encode()) for entry, one in found if entry.disabled is None
+    ]
+    if records:
+        topic.write(records)
+    return [
+        _rotated(
+            one.place, one.secrets, "rotated" if entry.disabled is None else "left: disabled by 410"
+        )
+        for entry, one in found
+    ]
+
+
+def _rotated(place: str, secrets: int, done: str) -> Row:
+    return {"place": place, "secrets": secrets, "done": done}
 
 
 def _given_secret() -> bytes:

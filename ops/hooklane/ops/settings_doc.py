@@ -86,12 +86,19 @@ def _kind_of(field: FieldInfo) -> str:
     return _extra(field, "kind_text") or _kind(field.annotation)
 
 
-def _kind(annotation: Any) -> str:
+def bare(annotation: Any) -> Any:
+    """A type without what validates it, and without None."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _kind(get_args(annotation)[0])
+        return bare(get_args(annotation)[0])
     if origin in {Union, UnionType}:
-        return _kind(next(one for one in get_args(annotation) if one is not NoneType))
+        return bare(next(one for one in get_args(annotation) if one is not NoneType))
+    return annotation
+
+
+def _kind(given: Any) -> str:
+    annotation = bare(given)
+    origin = get_origin(annotation)
     if origin is tuple:
         return f"list of {_kind(get_args(annotation)[0])}s"
     if origin is dict:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
@@ -28,7 +28,9 @@ from hooklane.ops.subscriptions_plan import (
     changed,
     diff_text,
     plan_apply,
+    plan_prune,
     plan_state,
+    prune_text,
     state_word,
     validated,
     yaml_text,
@@ -61,6 +63,9 @@ FilesOption: TypeAlias = Annotated[
         metavar="PATH",
         help="A YAML or JSON file, a folder of them, or - for stdin; can be repeated.",
     ),
+]
+PruneOption: TypeAlias = Annotated[
+    bool, typer.Option("--prune", help="Delete what is in force and in none of the documents.")
 ]
 IdsArgument: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID...", show_default=False)]
 
@@ -111,37 +116,51 @@ def validate(context: typer.Context, filename: FilesOption) -> None:
     help=explain(
         "Create and change subscriptions, all of them or, if one is bad, none.",
         more="A new subscription gets the events from now on; what a document says replaces what "
-        "is in force, its state included.",
+        "is in force, its state included. With --prune the documents are all that there is.",
         example="hooklane subscriptions apply -f subscriptions/\n"
-        "cat one.yaml | hooklane subscriptions apply -f -",
+        "cat one.yaml | hooklane subscriptions apply -f -\n"
+        "hooklane subscriptions apply -f subscriptions/ --prune --yes",
     ),
 )
 def apply(
-    context: typer.Context, filename: FilesOption, by: ByOption = None, why: WhyOption = ""
+    context: typer.Context,
+    filename: FilesOption,
+    prune: PruneOption = False,
+    yes: YesOption = False,
+    by: ByOption = None,
+    why: WhyOption = "",
 ) -> None:
     topic = ConfigTopic(settings_of(context))
-    steps = _planned(context, topic, filename)
+    steps, surplus = _planned(context, topic, filename, prune=prune)
+    if surplus:
+        names = [entry.id for entry in surplus]
+        confirm(f"Delete {', '.join(names)}? What waits for it is discarded.", yes=yes)
     _write(topic, steps, _Doing(context, "apply", by, why))
     for step in steps:
         _say(f"{step.wanted.id} {step.action}")
+    _delete(topic, [entry.id for entry in surplus], _Doing(context, "apply --prune", by, why))
 
 
 @app.command(
     "diff",
     help=explain(
         "Show what `apply` would change.",
-        example="hooklane subscriptions diff -f subscriptions/",
+        example="hooklane subscriptions diff -f subscriptions/\n"
+        "hooklane subscriptions diff -f subscriptions/ --prune",
         exits={0: "nothing differs", 1: "something differs", 2: "failed"},
     ),
 )
-def diff(context: typer.Context, filename: FilesOption) -> None:
+def diff(context: typer.Context, filename: FilesOption, prune: PruneOption = False) -> None:
     try:
-        steps = _planned(context, ConfigTopic(settings_of(context)), filename)
+        topic = ConfigTopic(settings_of(context))
+        steps, surplus = _planned(context, topic, filename, prune=prune)
     except HooklaneError as error:
         raise DiffError(str(error)) from error
     for step in steps:
         sys.stdout.write(diff_text(step))
-    if changed(steps):
+    for entry in surplus:
+        sys.stdout.write(prune_text(entry))
+    if changed(steps) or surplus:
         raise typer.Exit(1)
 
 
@@ -244,19 +263,30 @@ def delete(
     if missing:
         raise _unknown(missing)
     confirm(f"Delete {', '.join(ids)}? What waits for it is discarded.", yes=yes)
-    deleted = list(dict.fromkeys(ids))
-    audit = _Doing(context, "delete", by, why).record(deleted)
+    _delete(topic, dict.fromkeys(ids), _Doing(context, "delete", by, why))
+
+
+def _delete(topic: ConfigTopic, ids: Iterable[str], doing: _Doing) -> None:
+    deleted = list(ids)
+    if not deleted:
+        return
+    audit = doing.record(deleted)
     topic.write([(key, None) for one in deleted for key in (one.encode(), status_key(one))], audit)
     for one in deleted:
         _say(f"{one} deleted")
 
 
-def _planned(context: typer.Context, topic: ConfigTopic, filename: Sequence[str]) -> list[Step]:
+def _planned(
+    context: typer.Context, topic: ConfigTopic, filename: Sequence[str], *, prune: bool
+) -> tuple[list[Step], list[Entry]]:
+    """What to do with each document, and what is to go."""
     wanted = _given(context, filename)
     now = datetime.now(UTC)
     # Records have times of whole milliseconds.
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    return plan_apply(wanted, topic.read(), now, new_ulid)
+    book = topic.read()
+    steps = plan_apply(wanted, book, now, new_ulid)
+    return steps, plan_prune(wanted, book) if prune else []
 
 
 def _given(context: typer.Context, filename: Sequence[str]) -> list[Subscription]:

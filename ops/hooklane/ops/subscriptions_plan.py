@@ -122,6 +122,29 @@ def plan_state(entries: Iterable[Entry], state: State) -> list[Step]:
     return steps
 
 
+def plan_prune(wanted: Iterable[Subscription], book: SubscriptionBook) -> list[Entry]:
+    """What is in force and in no document, by id: `--prune` deletes it.
+
+    Raises:
+        UsageError: one of them was written by a newer version, so nobody here knows what it is.
+    """
+    kept = {one.id for one in wanted}
+    for finding in book.findings():
+        if finding.unknown_format and finding.key not in kept:
+            raise UsageError(
+                f"{finding.key} was written by a newer version of Hooklane: upgrade this one, or"
+                " put it into the documents, before you prune."
+            )
+    return [entry for entry in book if entry.id not in kept]
+
+
+def prune_text(entry: Entry) -> str:
+    """The document that goes, as `diff` shows it."""
+    lines = _lines(entry.subscription)
+    name = entry.id
+    return "".join(difflib.unified_diff(lines, [], f"{name} (in force)", f"{name} (deleted)"))
+
+
 def state_word(step: Step) -> str:
     """What `pause`, `resume` and `disable` print, as kubectl's `rollout pause` does."""
     if step.action is Action.UNCHANGED:

@@ -1,13 +1,14 @@
 """`hooklane topics`: make Hooklane's own topics, and check them."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hooklane.ops.command import command_group, explain, settings_of
 from hooklane.ops.output import Column, OutputFormat, OutputOption, Row, notice, print_rows
-from hooklane.runtime.errors import TopicsError
+from hooklane.ops.topics_rights import Groups, Right, Role, acl_commands, rights
+from hooklane.runtime.errors import TopicsError, UsageError
 
 if TYPE_CHECKING:
     from hooklane.runtime.kafka_admin import KafkaAdmin
@@ -19,6 +20,14 @@ _REACH_S = 5.0
 app = command_group("Create and check Hooklane's topics.", example="hooklane topics apply")
 
 CHANGES = (Column("topic"), Column("done"), Column("detail"))
+RIGHTS = (
+    Column("principal"),
+    Column("resource"),
+    Column("name"),
+    Column("pattern"),
+    Column("operations"),
+    Column("why"),
+)
 FINDINGS = (
     Column("topic"),
     Column("what"),
@@ -74,6 +83,75 @@ def check(context: typer.Context, output: OutputOption = OutputFormat.TABLE) -> 
         notice("Every topic is as it must be.")
     if findings:
         raise typer.Exit(1)
+
+
+@app.command(
+    "acls",
+    help=explain(
+        "Say what each principal has to be allowed at the brokers, and nothing more.",
+        more="By the settings: topics, tiers, groups, prefix. Kafka is not asked. Roles may be one "
+        "principal; without --principal each is User:hooklane-ROLE.",
+        example="hooklane topics acls\n"
+        "hooklane topics acls --role fanout --principal fanout=User:CN=fanout\n"
+        "hooklane topics acls --commands >> acls.sh",
+        exits={0: "done", 2: "wrong usage or setting"},
+    ),
+)
+def acls(
+    context: typer.Context,
+    role: Annotated[
+        list[Role] | None, typer.Option("--role", help="Only this role; can be repeated.")
+    ] = None,
+    principal: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--principal",
+            metavar="ROLE=PRINCIPAL",
+            help="Who a role is at the brokers; can be repeated.",
+        ),
+    ] = None,
+    commands: Annotated[
+        bool, typer.Option("--commands", help="Print lines for kafka-acls.sh of Kafka's archive.")
+    ] = False,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    from hooklane.runtime.kafka_settings import plan_from  # noqa: PLC0415 - as above
+
+    settings = settings_of(context)
+    principals = _principals(principal or ())
+    groups = Groups(settings.fanout.group_id, settings.retrier.group_id)
+    found = [one for one in rights(plan_from(settings), groups) if not role or one.role in role]
+    if commands:
+        for line in acl_commands(found, principals, settings.kafka.bootstrap_servers):
+            typer.echo(line)
+        return
+    print_rows((_right_row(one, principals) for one in found), RIGHTS, output)
+
+
+def _principals(given: Iterable[str]) -> dict[Role, str]:
+    """Who each role is: by default a user of its name."""
+    found = {role: f"User:hooklane-{role}" for role in Role}
+    for one in given:
+        name, _, principal = one.partition("=")
+        if name not in set(Role) or ":" not in principal:
+            raise UsageError(
+                f"--principal {one} is not ROLE=PRINCIPAL: write one of {', '.join(Role)}, and a "
+                "principal as the brokers name it, such as fanout=User:hooklane-fanout."
+            )
+        found[Role(name)] = principal
+    return found
+
+
+def _right_row(one: Right, principals: Mapping[Role, str]) -> Row:
+    return {
+        "role": one.role.value,
+        "principal": principals[one.role],
+        "resource": one.resource.value,
+        "name": one.name,
+        "pattern": "prefixed" if one.prefixed else "literal",
+        "operations": [operation.value for operation in one.operations],
+        "why": one.why,
+    }
 
 
 def _cluster(context: typer.Context) -> "tuple[KafkaAdmin, TopicPlan]":

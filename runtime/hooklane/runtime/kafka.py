@@ -49,6 +49,10 @@ _PRODUCING: Final[Mapping[str, Property]] = {
 }
 
 
+READER_GROUPS: Final = "hooklane-reader-"
+"""What the names of groups begin with that are never joined."""
+
+
 @dataclass(frozen=True, slots=True)
 class KafkaAccess:
     """What the settings say about Kafka.
@@ -91,7 +95,7 @@ def internal_consumer(access: KafkaAccess) -> Config:
     given.pop("group.protocol", None)
     given.pop("group.remote.assignor", None)
     own: dict[str, Property] = {
-        "group.id": f"hooklane-reader-{uuid4().hex}",
+        "group.id": f"{READER_GROUPS}{uuid4().hex}",
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,

@@ -84,6 +84,25 @@ class EncryptionKeys:
                 f"An enc: secret of key {found['key']} was altered or cut short: encrypt it again."
             ) from error
 
+    def renewed(self, text: str) -> tuple[str, int]:
+        """A text with every reference in it under the first key, and how many were not.
+
+        Raises:
+            SecretError: there is no key, or one that is needed is not here.
+        """
+        if self._first is None:
+            raise SecretError(_NO_KEY)
+        count = 0
+
+        def renew(found: re.Match[str]) -> str:
+            nonlocal count
+            if found["key"] == self._first:
+                return found[0]
+            count += 1
+            return self.encrypt(self.decrypt(found[0]))
+
+        return _SEALED.sub(renew, text), count
+
 
 def require_key(keys: EncryptionKeys) -> EncryptionKeys:
     """The keys, for who is about to ask a person for a secret.

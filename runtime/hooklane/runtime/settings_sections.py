@@ -10,12 +10,21 @@ import socket
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 from pydantic.config import JsonDict
 
 from hooklane.runtime.kafka_properties import OWNED, Property
+from hooklane.runtime.kafka_property_files import property_files
 from hooklane.runtime.settings_types import (
     Duration,
     Network,
@@ -34,7 +43,7 @@ _DNS_NAME: Final = re.compile(rf"{_LABEL}(?:[.]{_LABEL})*")
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-_SECRET_WORDS: Final = (
+SECRET_WORDS: Final = (
     "password",
     "secret",
     "oauthbearer.config",
@@ -46,7 +55,7 @@ _SECRET_WORDS: Final = (
 
 def is_secret_property(name: str) -> bool:
     """Whether a librdkafka property's value must never be shown."""
-    return any(word in name for word in _SECRET_WORDS)
+    return any(word in name for word in SECRET_WORDS)
 
 
 def _properties(given: object) -> object:
@@ -128,6 +137,11 @@ class KafkaSettings(Section):
         description="librdkafka properties (security, tuning) as a JSON object; each client takes "
         "those that apply to it.",
     )
+    properties_dir: Path | None = Field(
+        default=None,
+        description="Folder, such as a mounted secret, whose files are properties too: a file is "
+        "called like the property, such as `sasl.password`, and holds its value.",
+    )
     instance_id: str = Field(
         default_factory=socket.gethostname,
         max_length=200,
@@ -142,6 +156,19 @@ class KafkaSettings(Section):
         description="How long the broker waits for a silent process before its partitions go to "
         "others.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_files(cls, given: Any) -> Any:
+        """The files' properties over those that were given, so that they are judged alike."""
+        folder = given.get("properties_dir") if isinstance(given, dict) else None
+        if not isinstance(folder, str | Path) or not isinstance(given.get("properties", {}), dict):
+            return given
+        try:
+            found = property_files(Path(folder))
+        except ValueError as error:
+            raise ValueError(f"HOOKLANE_KAFKA__PROPERTIES_DIR: {error}") from error
+        return {**given, "properties": {**given.get("properties", {}), **found}}
 
 
 class TopicSettings(Section):

@@ -172,8 +172,9 @@ class SubscriptionFollower:
         """Until the topic is replaced, or the follower is to stop."""
         judge_at = self._monotonic() + _IDENTITY_S
         while not self._stopping.is_set():
-            match self._reader.poll(_POLL_S):
+            match self._poll_on():
                 case Line() as line:
+                    self._complained = False
                     change = _read(book, line)
                     if change is not None:
                         self._tell(change)
@@ -190,10 +191,19 @@ class SubscriptionFollower:
         if not self._stopping.is_set():
             log.warning("config topic was truncated or made again: reading it anew")
 
+    def _poll_on(self) -> Line | End | Replaced | None:
+        """The next thing; a right that was taken away is said, and what is known stays in force."""
+        try:
+            return self._reader.poll(_POLL_S)
+        except BrokerError as error:
+            self._complain(error)
+            self._stopping.wait(_AGAIN_S)
+            return None
+
     def _complain(self, error: HooklaneError) -> None:
         if not self._complained:
             self._complained = True
-            log.warning("subscriptions cannot be read yet, trying again", reason=str(error))
+            log.warning("subscriptions cannot be read, trying again", reason=str(error))
 
     def _tell(self, *changes: BookChange) -> None:
         for first in range(0, len(changes), _AT_ONCE):

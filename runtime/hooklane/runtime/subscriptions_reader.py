@@ -126,7 +126,11 @@ class TopicReader:
         return offset
 
     def poll(self, timeout_s: float) -> Line | End | Replaced | None:
-        """The next thing that is to be known, or None where there was nothing in that time."""
+        """The next thing that is to be known, or None where there was nothing in that time.
+
+        Raises:
+            BrokerError: Kafka refuses to let it be read; a later call may be better off.
+        """
         if self._consumer is None:
             time.sleep(timeout_s)
             return None
@@ -140,6 +144,8 @@ class TopicReader:
             return End(offset)
         if error is not None and error.code() in _CUT | _MISSING:
             return Replaced()
+        if error is not None and error.code() in _REFUSED:
+            raise self._translated(KafkaException(error))
         # The broker is away: the client comes back by itself.
         return None
 

@@ -24,7 +24,8 @@ def complaint(vital: Sequence[Finding]) -> str:
 def sentence(finding: Finding) -> str:
     """What is wrong, without a full stop."""
     if finding.what == "topic":
-        return f"Topic {finding.topic} is missing"
+        # Kafka does not tell the one from the other.
+        return f"Topic {finding.topic} is missing, or this user may not see it"
     return f"Topic {finding.topic} has {finding.what} {finding.found}, wanted is {finding.wanted}"
 
 

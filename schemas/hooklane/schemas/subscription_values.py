@@ -250,7 +250,8 @@ Secret = Annotated[
     SecretRef,
     PlainValidator(_secret),
     PlainSerializer(_secret_text, return_type=str),
-    _TEXT,
+    # A secret in the clear is for trials only, so other tools need not take it.
+    WithJsonSchema({"type": "string", "pattern": "^(env|file|enc):."}),
 ]
 
 
