@@ -37,7 +37,7 @@ _FOREIGN: Final = (
     (
         (httpcore.ProtocolError, httpx.ProtocolError),
         FaultKind.PROTOCOL,
-        "the response is not HTTP/1.1",
+        "the response broke off or is not HTTP",
     ),
 )
 
@@ -82,6 +82,10 @@ UNSENT: Final = Fault(FaultKind.RESET, "the connection ended before anything had
 
 def not_http(detail: str, address: str | None) -> Fault:
     return Fault(FaultKind.PROTOCOL, f"the response is not HTTP/1.1: {detail[:200]}", address)
+
+
+def over_bounds(detail: str, address: str | None) -> Fault:
+    return Fault(FaultKind.PROTOCOL, f"the response cannot be used: {detail}", address)
 
 
 def connection_lost(error: BaseException | None, address: str | None) -> Fault:
