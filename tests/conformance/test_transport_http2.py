@@ -158,7 +158,7 @@ async def test_silence_for_one(
         wanted = FaultKind.TIMEOUT if first_byte_s is None else FaultKind.FIRST_BYTE_TIMEOUT
         assert (kind, address) == (wanted, f"127.0.0.1:{server.port}")
         after = asyncio.ensure_future(engine.response(post(url, body=b"after")))
-        await until(lambda: len(server.streams) == 3)
+        await until(lambda: any(stream.body == b"after" for stream in server.streams))
         assert server.open == 2
         go_on.set()
         assert ((await beside).body, (await after).body) == (b"1", b"2")

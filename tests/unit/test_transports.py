@@ -16,6 +16,7 @@ from hooklane.delivery.engine import httpx_make
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.httpx_any import TransportEngine
 from hooklane.delivery.engine.httpx_lines import Transports
+from hooklane.delivery.engine.httpx_make import named_transport
 from hooklane.delivery.exchange import FaultKind, Request
 from hooklane.delivery.guard import Guard, Policy
 from hooklane.delivery.limits import RateLimits
@@ -75,6 +76,18 @@ def none_made() -> None:
 
 def no_transport(**_: object) -> str:
     return "no transport"
+
+
+def picky(verify: ssl.SSLContext, **options: object) -> Silent:
+    """Says what it was given."""
+    raise ValueError(f"not with\n{options}")
+
+
+def once(verify: ssl.SSLContext) -> Silent:
+    """Makes one and no more."""
+    if MADE:
+        raise OSError("too many files")
+    return Silent(verify)
 
 
 NOT_CALLABLE = 3
@@ -249,6 +262,17 @@ async def test_transport_with_ways_of_its_own(
     assert (await begun(opened, asked(None)).fault()).kind is kind
 
 
+async def test_transport_that_cannot_be_made_any_more() -> None:
+    """Later it fails the attempt, which is tried again, and names the setting."""
+    policy = Policy(allow=(ip_network("127.0.0.0/8"),))
+    make = named_transport(f"{HERE}:once", {})
+    opened = TransportEngine(Resolver(Guard(policy), three), Trust(), make)
+    assert (await begun(opened, asked(None, "https://one.example/")).response()).status == 200
+    fault = await begun(opened, asked(None, "https://two.example/")).fault()
+    assert (fault.kind, "HOOKLANE_DELIVERY__TRANSPORT" in fault.detail) == (FaultKind.SETUP, True)
+    await opened.close()
+
+
 WRONG: dict[str, tuple[str, dict[str, object], str]] = {
     "no place": ("httpx", {}, "must be package.module:callable"),
     "no module": ("no_such_module:X", {}, "cannot be imported .*no_such_module"),
@@ -257,6 +281,7 @@ WRONG: dict[str, tuple[str, dict[str, object], str]] = {
     "no transport": (f"{HERE}:no_transport", {}, "makes no httpx.AsyncBaseTransport but a str"),
     "a client": ("httpx:AsyncClient", {}, "makes no httpx.AsyncBaseTransport but a AsyncClient"),
     "odd option": ("httpx:AsyncHTTPTransport", {"htpp2": True}, "cannot be called .*htpp2"),
+    "picky": (f"{HERE}:picky", {"a": [{"b": "hush"}]}, "cannot be called .*not with"),
     "odd proxy": ("httpx:AsyncHTTPTransport", {"proxy": "x://me:hush@h"}, "cannot be called"),
 }
 

@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 from importlib import import_module
 from importlib.util import find_spec
@@ -67,7 +67,18 @@ def _called(name: str) -> Callable[..., object]:
 def _reason(error: Exception, options: Mapping[str, Any]) -> str:
     """What it says in one line, without what the options say: they may hold passwords."""
     text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    for value in options.values():
-        if isinstance(value, str) and value:
-            text = text.replace(value, "...")
+    for value in _texts(options):
+        text = text.replace(value, "...")
     return text
+
+
+def _texts(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield from {value} - {""}
+        case Mapping():
+            yield from (text for one in value.values() for text in _texts(one))
+        case list():
+            yield from (text for one in value for text in _texts(one))
+        case _:
+            return
