@@ -254,3 +254,25 @@ async def test_receiver_without_http2(over: Make, certified: Issued, tmp_path: P
         assert [isinstance(one, Response) and one.body for one in answers] == [
             b"%d" % number for number in range(5)
         ]
+
+
+async def test_cut_off_without_http2(over: Make, certified: Issued, tmp_path: Path) -> None:
+    """Over HTTP/1.1 a connection that was cut off ends alone: the next request takes one of those
+    that are there."""
+    heard = asyncio.Event()
+
+    async def serve(peer: Peer) -> None:
+        while (request := await peer.request()).body != b"silent":
+            await peer.ok(request.body)
+        heard.set()
+        await peer.gone()
+
+    async with scripted(serve, certified.server(tmp_path)) as server:
+        engine, url = over(HTTP2), server.url(scheme="https", host=HOST)
+        running, _ = engine.begin(post(url, body=b"silent"))
+        await heard.wait()
+        assert (await engine.response(post(url, body=b"1"))).body == b"1"
+        running.cancel()
+        await until(lambda: server.ended == 1)
+        assert (await engine.response(post(url, body=b"2"))).body == b"2"
+        assert server.connections == 2

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -15,6 +15,9 @@ from hooklane.delivery.engine.faults import (
     handshake_failed,
 )
 from hooklane.delivery.exchange import Fault
+
+_ALONE: Final = frozenset({"connection", "proxy", "socks", "http11"})
+"""httpcore's layers in which a connection has one exchange at a time."""
 
 
 class Stage(Enum):
@@ -55,7 +58,7 @@ class Trail:
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         """httpcore's events are `layer.step.moment`."""
         layer, _, told = event.partition(".")
-        self.alone = layer != "http2"
+        self.alone = layer in _ALONE
         match told:
             case "connect_tcp.started":
                 self._go_on(Stage.CONNECTING, self._deadline)
