@@ -52,6 +52,10 @@ class Silent(httpx.AsyncBaseTransport):
                 await asyncio.Event().wait()
             case "connect" if request.url.host != "127.0.0.3":
                 raise httpx.ConnectError("no")
+            case "certificate":
+                raise httpx.ConnectTimeout("no") from ssl.SSLCertVerificationError("expired")
+            case "waiting":
+                raise httpx.ConnectTimeout("no") from ssl.SSLWantReadError()
             case "odd":
                 raise LookupError("odd")
             case "upgrade":
@@ -251,7 +255,13 @@ async def test_transport_that_tells_nothing(engine: tuple[TransportEngine, Trust
 
 
 @pytest.mark.parametrize(
-    ("fails", "kind"), [("odd", FaultKind.RESET), ("upgrade", FaultKind.PROTOCOL)]
+    ("fails", "kind"),
+    [
+        ("certificate", FaultKind.TLS),
+        ("waiting", FaultKind.CONNECT_TIMEOUT),
+        ("odd", FaultKind.RESET),
+        ("upgrade", FaultKind.PROTOCOL),
+    ],
 )
 async def test_transport_with_ways_of_its_own(
     engine: tuple[TransportEngine, Trust], fails: str, kind: FaultKind
