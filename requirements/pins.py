@@ -43,6 +43,7 @@ SETS = (
         (
             "check-jsonschema",
             "cloudevents",
+            "h2",
             "helm-python-sdk",
             "hypothesis",
             "kubernetes-validate",
@@ -52,6 +53,7 @@ SETS = (
             "pytest-timeout",
             "pytest-xdist",
             "slack_sdk",
+            "socksio",
             "standardwebhooks",
             "stripe",
             "tzdata",

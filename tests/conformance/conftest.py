@@ -11,9 +11,10 @@ import uvloop
 
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.httpx import HttpxEngine
+from hooklane.delivery.engine.httpx_any import TransportEngine
+from hooklane.delivery.engine.httpx_make import named_transport
 from hooklane.delivery.engine.native import NativeEngine
 from hooklane.delivery.engine.proxy import Proxy
-from hooklane.delivery.engine.tls import Trust
 from hooklane.delivery.exchange import Engine, Request
 from hooklane.delivery.guard import Guard, Policy
 from hooklane.delivery.handshakes import Handshakes
@@ -22,6 +23,7 @@ from hooklane.delivery.resolve import Lookup, Resolver
 from hooklane.delivery.ways import Engines, Ways
 from hooklane.schemas.subscription_values import EngineName
 from tests.conformance.driver import Driver, until
+from tests.conformance.weaker import is_weaker
 from tests.support.engines import Vault
 from tests.support.fanout_facts import HandClock
 from tests.support.receiver_tls import Authority, TrustIn
@@ -29,9 +31,21 @@ from tests.support.receiver_tls import Authority, TrustIn
 Make = Callable[..., Driver]
 
 LOOPBACK = Policy(allow=(ip_network("127.0.0.0/8"),), allow_http=True)
-ENGINES: dict[str, Callable[[Resolver, Trust, Bounds, Proxy | None], Engine]] = {
+
+
+def over_httpx(
+    resolver: Resolver, trust: TrustIn, bounds: Bounds, proxy: Proxy | None
+) -> TransportEngine:
+    """The engine of `HOOKLANE_DELIVERY__TRANSPORT`, with httpx's own transport."""
+    assert proxy is None, "its transports have a proxy of their own"
+    make = named_transport("httpx:AsyncHTTPTransport", {})
+    return TransportEngine(resolver, trust, make, bounds)
+
+
+ENGINES: dict[str, Callable[[Resolver, TrustIn, Bounds, Proxy | None], Engine]] = {
     "native": NativeEngine,
     "httpx": HttpxEngine,
+    "transport": over_httpx,
 }
 
 
@@ -47,9 +61,18 @@ async def nowhere(name: str) -> Sequence[str]:
     raise AssertionError(f"{name} was looked up")
 
 
+async def at_home(name: str) -> Sequence[str]:
+    return ["127.0.0.1"]
+
+
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The services run on uvloop; what holds must hold on both."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Foreign transports are tried on the services' loop only: what differs is not in our code."""
+    items[:] = [item for item in items if "[asyncio-transport" not in item.name]
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +95,7 @@ async def make(request: pytest.FixtureRequest, authority: Authority) -> AsyncIte
     ) -> Driver:
         resolver = Resolver(Guard(policy), lookup)
         resolvers.append(resolver)
-        context = authority.client()
-        engine = ENGINES[request.param](resolver, lambda: context, bounds or Bounds(), proxy)
+        engine = ENGINES[request.param](resolver, TrustIn(authority), bounds or Bounds(), proxy)
         made.append(Driver(engine))
         return made[-1]
 
@@ -83,6 +105,37 @@ async def make(request: pytest.FixtureRequest, authority: Authority) -> AsyncIte
     for resolver in resolvers:
         resolver.close()
     await until(lambda: not ours_left())
+
+
+@pytest.fixture
+async def over(authority: Authority) -> AsyncIterator[Make]:
+    """Makes drivers over httpx's transport with options."""
+    opened: list[TransportEngine] = []
+
+    def driver(
+        options: dict[str, object],
+        *,
+        bounds: Bounds | None = None,
+        lookup: Lookup = at_home,
+        trust: TrustIn | None = None,
+    ) -> Driver:
+        make = named_transport("httpx:AsyncHTTPTransport", options)
+        resolver = Resolver(Guard(LOOPBACK), lookup)
+        opened.append(TransportEngine(resolver, trust or TrustIn(authority), make, bounds))
+        return Driver(opened[-1])
+
+    yield driver
+    for one in opened:
+        await one.close()
+    await until(lambda: not ours_left())
+
+
+@pytest.fixture
+def weaker(request: pytest.FixtureRequest) -> bool:
+    """Whether the engine under test promises less here than the others: weaker.py says why."""
+    given = request.node.callspec.params
+    case = "-".join(str(given[name]) for name in ("moment", "name", "how") if name in given)
+    return is_weaker(given["make"], request.node.originalname, case)
 
 
 @pytest.fixture

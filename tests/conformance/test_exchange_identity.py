@@ -3,7 +3,7 @@
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from hooklane.delivery.exchange import FaultKind
 from hooklane.delivery.ways import Ways
+from tests.conformance.conftest import at_home
 from tests.support.engines import Vault, asked, begun, way
 from tests.support.receiver_script import Peer, ScriptedServer, scripted
 from tests.support.receiver_tls import Authority, Issued, self_signed
@@ -24,10 +25,6 @@ MTLS = {"mtls": {"certificate": "file:cert", "key": "file:key"}}
 def clients() -> Authority:
     """Who issues client certificates; nobody trusts it for servers."""
     return Authority("Clients")
-
-
-async def at_home(name: str) -> Sequence[str]:
-    return ["127.0.0.1"]
 
 
 async def who(peer: Peer) -> None:

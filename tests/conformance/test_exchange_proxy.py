@@ -10,7 +10,7 @@ import pytest
 
 from hooklane.delivery.engine.proxy import Proxy, read_proxy
 from hooklane.delivery.exchange import Fault, FaultKind
-from tests.conformance.conftest import LOOPBACK, Make, post
+from tests.conformance.conftest import LOOPBACK, Make, at_home, post
 from tests.conformance.driver import until
 from tests.support.engines import Vault
 from tests.support.proxy import ProxyServer, proxy
@@ -18,13 +18,12 @@ from tests.support.receiver import Answer, receiver
 from tests.support.receiver_script import Peer, scripted
 from tests.support.receiver_tls import Authority, self_signed
 
+# The engines that `HOOKLANE_DELIVERY__PROXY` is for; transports have a proxy of their own.
+pytestmark = pytest.mark.parametrize("make", ["native", "httpx"], indirect=True)
+
 HOST = "hooks.example"
 BASIC = "Basic bWU6aHVzaC10d28="
 """Of `me` and `hush-two`."""
-
-
-async def at_home(name: str) -> Sequence[str]:
-    return ["127.0.0.1"]
 
 
 async def serve(peer: Peer) -> None:
@@ -277,6 +276,6 @@ async def test_environment_names_no_proxy(make: Make, monkeypatch: pytest.Monkey
         assert between.asked == []
 
 
-def test_policy_of_these_tests_allows_plain_http() -> None:
+def test_policy_of_these_tests_allows_plain_http(make: Make) -> None:
     """So that what is refused here is refused for its address or port."""
     assert LOOPBACK.allow_http

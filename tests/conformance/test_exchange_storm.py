@@ -6,7 +6,7 @@ import random
 import pytest
 
 from hooklane.delivery.engine.bounds import Bounds
-from hooklane.delivery.exchange import FaultKind, Response
+from hooklane.delivery.exchange import Response
 from tests.conformance.conftest import Make, post
 from tests.conformance.driver import Driver
 from tests.support.receiver_script import Peer, scripted
@@ -15,8 +15,10 @@ from tests.support.receiver_script import Peer, scripted
 class Storm:
     """A receiver in a bad mood, by seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, surplus: bytes) -> None:
+        """`surplus`: what it says behind some of its answers."""
         self.dice = random.Random(seed)
+        self._surplus = surplus
 
     async def __call__(self, peer: Peer) -> None:
         while True:
@@ -38,7 +40,7 @@ class Storm:
             case 2:
                 await peer.gone()
             case 3:
-                await peer.send(answer + b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n!")
+                await peer.send(answer + self._surplus)
             case 4:
                 await peer.send(answer[:-1])
                 await asyncio.sleep(0.005)
@@ -54,7 +56,7 @@ class Storm:
 async def end(engine: Driver, url: str, dice: random.Random, number: int) -> str:
     """How one exchange ended, in a word; its answer must be its own."""
     body = b"%d-" % number * dice.choice([1, 1, 2000])
-    running, ended = engine.begin(post(url, body=body, timeout_s=2.0))
+    running, ended = engine.begin(post(url, body=body, timeout_s=1.0))
     if dice.random() < 0.1:
         await asyncio.sleep(dice.random() * 0.01)
         running.cancel()
@@ -63,15 +65,14 @@ async def end(engine: Driver, url: str, dice: random.Random, number: int) -> str
     if isinstance(result, Response):
         assert result.body == body
         return "answered"
-    assert result.kind in {FaultKind.RESET, FaultKind.TIMEOUT}, result
     return result.kind
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_storm(make: Make, seed: int) -> None:
+async def test_storm(make: Make, seed: int, weaker: bool) -> None:
     """Of 160 exchanges with resets, hangs, cancels, surplus and early ends each is told once, and
     every answer is the one to its own request."""
-    storm = Storm(seed)
+    storm = Storm(seed, b"" if weaker else b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n!")
     driver = make(bounds=Bounds(idle_s=0.05))
     problems: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, problem: problems.append(problem))
@@ -84,7 +85,9 @@ async def test_storm(make: Make, seed: int) -> None:
 
         ends = await asyncio.gather(*(some(first) for first in range(16)))
     words = [word for some_ends in ends for word in some_ends]
-    assert set(words) == {"answered", "cancelled", "reset", "timeout"}
+    assert set(words) == {"answered", "cancelled", "reset", "timeout"} | (
+        {"protocol"} if weaker else set()
+    )
     assert words.count("answered") > 80
     await driver.engine.close()
     await asyncio.sleep(0)

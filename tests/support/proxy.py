@@ -51,7 +51,7 @@ class ProxyServer:
             return
         await peer.send(b"HTTP/1.1 200 Yes\r\nvia: test\r\n\r\n")
         try:
-            await asyncio.gather(_relay(peer.reader, writer), _relay(reader, peer.writer))
+            await asyncio.gather(relay(peer.reader, writer), relay(reader, peer.writer))
         finally:
             writer.close()
 
@@ -81,7 +81,7 @@ class ProxyServer:
             await peer.send(content)
 
 
-async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while data := await reader.read(65536):
             writer.write(data)

@@ -109,6 +109,28 @@ def test_authorities_of_the_settings_are_read_again(
     assert trust.version == 1
 
 
+def test_an_identity_is_made_also_while_the_authorities_are_being_written(tmp_path: Path) -> None:
+    """A file of the settings that is of no use at this moment keeps no new identity from being
+    made: it trusts those that were good last."""
+    file = tmp_path / "ca.pem"
+    file.write_bytes(ISSUER.pem)
+    made = Identities(Vault(cert=ONE.pem, key=ONE.key_pem), Authorities(file))
+    file.write_bytes(b"half writt")
+    identity = made.of(MTLS)
+    assert identity is not None
+    assert trusts(identity.context, ISSUER)
+
+
+def test_a_context_apart_is_not_the_one_that_others_use() -> None:
+    """Who changes what it is given gets a context of its own, one for each identity."""
+    made, _ = identities(cert=ONE.pem, key=ONE.key_pem)
+    identity = made.of(MTLS)
+    assert identity is not None
+    assert identity.apart() is not identity.context
+    assert identity.apart() is identity.apart()
+    assert trusts(identity.apart(), ISSUER)
+
+
 def trusts(context: ssl.SSLContext, authority: Authority) -> bool:
     wanted = authority.certificate.serial_number
     return wanted in {int(str(one["serialNumber"]), 16) for one in context.get_ca_certs()}

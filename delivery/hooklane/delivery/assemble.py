@@ -3,10 +3,15 @@
 import time
 from collections.abc import Iterable
 
+import structlog
+
 from hooklane.delivery.auth.credentials import Secrets
 from hooklane.delivery.engine.authorities import Authorities
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.httpx import HttpxEngine
+from hooklane.delivery.engine.httpx_any import TransportEngine
+from hooklane.delivery.engine.httpx_lines import Make
+from hooklane.delivery.engine.httpx_make import named_transport
 from hooklane.delivery.engine.native import NativeEngine
 from hooklane.delivery.engine.proxy import read_proxy
 from hooklane.delivery.exchange import Engine
@@ -16,8 +21,11 @@ from hooklane.delivery.limits import RateLimits
 from hooklane.delivery.lookup import SystemLookup
 from hooklane.delivery.resolve import Resolver
 from hooklane.delivery.ways import Engines, Ways
+from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.settings_sections import DeliverySettings
 from hooklane.schemas.subscription_values import EngineName
+
+log = structlog.get_logger(__name__)
 
 
 def policy(settings: DeliverySettings, own_ports: Iterable[int]) -> Policy:
@@ -47,13 +55,34 @@ def open_engine(
     url, proxy = settings.proxy, None
     if url is not None:
         proxy = read_proxy(url.get_secret_value(), secrets, judges=settings.proxy_judges)
+    make = _transport(settings)
     engines = Engines(
         {
             EngineName.NATIVE: lambda: NativeEngine(resolver, trust, bounds, proxy),
-            EngineName.HTTPX: lambda: HttpxEngine(resolver, trust, bounds, proxy),
+            EngineName.HTTPX: lambda: (
+                HttpxEngine(resolver, trust, bounds, proxy)
+                if make is None
+                else TransportEngine(resolver, trust, make, bounds)
+            ),
         },
         settings.engine,
     )
+    if make is not None:
+        # Opened at the start, so that a transport that cannot be made is told then.
+        engines.named(EngineName.HTTPX)
     handshakes = Handshakes(settings.origin, limits, time.monotonic)
     closing = (resolver.close, lookup.close)
     return Ways(engines, secrets, trust, handshakes, settings.max_request, closing)
+
+
+def _transport(settings: DeliverySettings) -> Make | None:
+    if settings.transport is not None:
+        if settings.proxy is not None and "proxy" not in settings.transport_options:
+            log.warning("delivery.transport_without_proxy", transport=settings.transport)
+        return named_transport(settings.transport, settings.transport_options)
+    if settings.transport_options:
+        raise SettingsError(
+            "HOOKLANE_DELIVERY__TRANSPORT_OPTIONS is set, and HOOKLANE_DELIVERY__TRANSPORT, whose"
+            " options they are, is not."
+        )
+    return None

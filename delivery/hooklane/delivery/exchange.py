@@ -24,7 +24,7 @@ class FaultKind(StrEnum):
     RESET = "reset"
     """The connection ended before the response had been read."""
     PROTOCOL = "protocol"
-    """What came back is not HTTP/1.1, or over a limit."""
+    """What came back is not HTTP, or over a limit."""
     PROXY = "proxy"
     HANDSHAKE = "handshake"
     """The receiver was asked whether it wants deliveries, and did not say yes."""

@@ -4,7 +4,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from hooklane.delivery.exchange import Done, Engine, Fault, Request, Response
+import structlog
+
+from hooklane.delivery.exchange import Done, Engine, Fault, FaultKind, Request, Response
+
+log = structlog.get_logger(__name__)
 
 Work = Coroutine[Any, Any, Response | Fault]
 
@@ -25,8 +29,17 @@ class Tasked:
 
     def finished(self, task: asyncio.Task[Response | Fault]) -> None:
         # A task that was cancelled from elsewhere (the loop is closing) has nothing to say either.
-        if not self._cancelled and not task.cancelled():
+        if self._cancelled or task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
             self._done(task.result())
+            return
+        # An exchange leaves nothing half done that others look at, so this one fails alone: raised
+        # here it would end the service, and again after each start, for one receiver's odd answer.
+        log.error("exchange.error_of_our_own", exc_info=error)
+        name = type(error).__name__
+        self._done(Fault(FaultKind.SETUP, f"an error of Hooklane's own, {name}: see the log"))
 
 
 class Tasks:

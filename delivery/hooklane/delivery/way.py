@@ -1,6 +1,7 @@
 """How the requests of one subscription differ from plain ones. Most subscriptions have no way."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hooklane.delivery.target import Origin
@@ -14,10 +15,13 @@ class Identity:
     """With what TLS is spoken instead of the service's own: a client certificate, an authority.
 
     `name` is a digest of all of it: connections of one identity are never used for another.
+    `apart` gives one more context of the same, always the same one, for an engine whose transports
+    change what they are given.
     """
 
     name: str
     context: ssl.SSLContext = field(compare=False, repr=False)
+    apart: Callable[[], ssl.SSLContext] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     SecretStr,
     model_validator,
 )
@@ -291,7 +292,8 @@ class DeliverySettings(Section):
     )
     engine: EngineName = Field(
         default=EngineName.NATIVE,
-        description="HTTP client of subscriptions that name none: `native`, or the slower `httpx`.",
+        description="HTTP client of subscriptions that name none: `native`, or the slower `httpx`, "
+        "whose connections `HOOKLANE_DELIVERY__TRANSPORT` may make.",
     )
     origin: Annotated[str, AfterValidator(_dns_name)] | None = Field(
         default=None,
@@ -308,14 +310,28 @@ class DeliverySettings(Section):
     )
     proxy: SecretUrl | None = Field(
         default=None,
-        description="HTTP proxy for all deliveries, `http://` or `https://`, with a user's name "
-        "and password if it asks for them. `HTTP_PROXY` and its kin are never read.",
+        description="HTTP proxy for all deliveries but those of `HOOKLANE_DELIVERY__TRANSPORT`, "
+        "`http://` or `https://`, with a user's name and password if it asks for them. "
+        "`HTTP_PROXY` and its kin are never read.",
         json_schema_extra=_URL,
     )
     proxy_judges: bool = Field(
         default=False,
         description="Whether the proxy looks names up and decides who may be reached. Otherwise "
         "the address guard does, and the proxy is asked for the judged address.",
+    )
+    transport: str | None = Field(
+        default=None,
+        description="What makes the connections of the client `httpx`, as "
+        "`package.module:callable`: called with `verify` and the options, it gives an "
+        "`httpx.AsyncBaseTransport`, such as `httpx:AsyncHTTPTransport`. "
+        "`HOOKLANE_DELIVERY__PROXY` is then for the client `native` only: name the transport's own "
+        "proxy, if it is to have one, in its options.",
+    )
+    transport_options: dict[str, JsonValue] = Field(
+        default={},
+        description='Its options (JSON object): `{"http2": true}` speaks HTTP/2 where the receiver '
+        'does, `{"proxy": "socks5://..."}` goes through SOCKS.',
     )
     max_request: Size = Field(
         default=16 * 2**20,

@@ -22,11 +22,11 @@ def shown_values(settings: BaseModel) -> Iterator[tuple[str, str, object]]:
 def shown(value: object) -> object:
     """One value as JSON, without what is secret in it."""
     match value:
-        case SecretStr():
+        case SecretStr() | str() if isinstance(value, SecretStr) or any(_password_of(value)):
             return SET
         case Delay():
             return value.text
-        case tuple():
+        case tuple() | list():
             return [shown(one) for one in value]
         case Mapping():
             return {k: SET if is_secret_property(str(k)) else shown(v) for k, v in value.items()}
@@ -50,11 +50,14 @@ def _secrets_in(value: object) -> Iterator[str]:
             text = value.get_secret_value()
             yield text
             yield from _password_of(text)
-        case tuple():
+        case tuple() | list():
             for one in value:
                 yield from _secrets_in(one)
         case Mapping():
             yield from (str(v) for k, v in value.items() if is_secret_property(str(k)))
+            yield from _secrets_in([v for k, v in value.items() if not is_secret_property(str(k))])
+        case str():
+            yield from _password_of(value)
         case _:
             return
 

@@ -1,16 +1,16 @@
 """Client certificates and authorities of documents, made into TLS contexts as they change."""
 
-import os
 import ssl
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cache, partial
 from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
 
 import structlog
 
 from hooklane.delivery.auth.credentials import Secrets
-from hooklane.delivery.engine.tls import verifying_context
+from hooklane.delivery.engine.tls import as_file, verifying_context
 from hooklane.delivery.request import SetupError
 from hooklane.delivery.way import Identity, Way
 from hooklane.schemas.subscription_parts import Auth
@@ -84,7 +84,9 @@ class Identities:
         values: list[bytes | None],
     ) -> _Made:
         try:
-            identity: Identity | None = Identity(stamp.hex(), self._context(*values))
+            identity: Identity | None = Identity(
+                stamp.hex(), self._context(*values), cache(partial(self._context, *values))
+            )
             fault = None
         except SetupError as error:
             identity = None if before is None else before.identity
@@ -129,12 +131,9 @@ def _trusting_only(ca: bytes) -> ssl.SSLContext:
 def _load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     if b"ENCRYPTED" in key:
         raise SetupError("`auth.mtls.key` is encrypted: store it without a passphrase")
-    # OpenSSL reads files only; this one is in memory, so that no key is written to a disk.
-    handle = os.memfd_create("hooklane-identity", os.MFD_CLOEXEC)
     try:
-        with open(handle, "wb", closefd=False) as file:
-            file.write(certificate.strip() + b"\n" + key.strip() + b"\n")
-        context.load_cert_chain(f"/proc/self/fd/{handle}", password=_no_passphrase)
+        with as_file(certificate.strip() + b"\n" + key.strip() + b"\n") as path:
+            context.load_cert_chain(path, password=_no_passphrase)
     except ssl.SSLError as error:
         matched = error.reason != "KEY_VALUES_MISMATCH"
         raise SetupError(
@@ -142,8 +141,6 @@ def _load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
             if matched
             else "`auth.mtls.key` is not the key of `auth.mtls.certificate`"
         ) from error
-    finally:
-        os.close(handle)
 
 
 def _no_passphrase() -> bytes:

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from hooklane.delivery.engine.tls import verifying_context
+from hooklane.delivery.engine.tls import as_file, verifying_context
 from hooklane.runtime.errors import SettingsError
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,7 @@ class Authorities:
         self.version = 0
         """Rises with each change of the file."""
         try:
+            self._pem = _pem(file)
             self._context = self.fresh()
         except (OSError, ssl.SSLError) as error:
             raise SettingsError(
@@ -47,11 +48,8 @@ class Authorities:
         return self._context
 
     def fresh(self) -> ssl.SSLContext:
-        """A context of its own that trusts the same."""
-        context = verifying_context()
-        if self._file is not None:
-            context.load_verify_locations(self._file)
-        return context
+        """A context of its own that trusts the same, whatever the file holds at this moment."""
+        return _trusting(self._pem)
 
     def _look(self) -> None:
         stamp = _stamp(self._file)
@@ -59,11 +57,25 @@ class Authorities:
             return
         self._stamp = stamp
         try:
-            self._context = self.fresh()
+            pem = _pem(self._file)
+            self._context = _trusting(pem)
         except (OSError, ssl.SSLError) as error:
             log.error("authorities.unusable", file=str(self._file), reason=_cause(error))
         else:
+            self._pem = pem
             self.version += 1
+
+
+def _pem(file: Path | None) -> bytes | None:
+    return None if file is None else file.read_bytes()
+
+
+def _trusting(pem: bytes | None) -> ssl.SSLContext:
+    context = verifying_context()
+    if pem is not None:
+        with as_file(pem) as path:
+            context.load_verify_locations(path)
+    return context
 
 
 def _stamp(file: Path | None) -> tuple[int, int, int] | None:

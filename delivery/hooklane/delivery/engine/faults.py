@@ -21,6 +21,8 @@ from hooklane.delivery.exchange import Fault, FaultKind
 from hooklane.delivery.target import Address
 
 _CONNECT_TIMES_OUT: Final = frozenset({errno.ETIMEDOUT})
+_NO_FAILURE: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""TLS waited for the peer when something else happened."""
 _CONNECT: Final = (httpcore.ConnectError, httpx.ConnectError)
 _FOREIGN: Final = (
     ((httpcore.ProxyError, httpx.ProxyError), FaultKind.PROXY, "the proxy failed"),
@@ -37,7 +39,7 @@ _FOREIGN: Final = (
     (
         (httpcore.ProtocolError, httpx.ProtocolError),
         FaultKind.PROTOCOL,
-        "the response is not HTTP/1.1",
+        "the response broke off or is not HTTP",
     ),
 )
 
@@ -84,6 +86,10 @@ def not_http(detail: str, address: str | None) -> Fault:
     return Fault(FaultKind.PROTOCOL, f"the response is not HTTP/1.1: {detail[:200]}", address)
 
 
+def over_bounds(detail: str, address: str | None) -> Fault:
+    return Fault(FaultKind.PROTOCOL, f"the response cannot be used: {detail}", address)
+
+
 def connection_lost(error: BaseException | None, address: str | None) -> Fault:
     """A connection ended in the middle of an exchange: by a word of TLS (a client certificate that
     is not wanted is told only now), or just so."""
@@ -108,19 +114,25 @@ def exchange_failed(error: Exception, address: str | None) -> Fault:
         return error.fault
     if isinstance(error, _CONNECT):
         return dial_failed(error, address)
+    tls = _tls(error, address)
+    if tls is not None:
+        return tls
     for kinds, kind, detail in _FOREIGN:
         if isinstance(error, kinds):
             return Fault(kind, f"{detail}: {error}", address)
-    return _tls(error, address) or connection_ended(address)
+    return connection_ended(address)
 
 
 def _tls(error: BaseException, address: str | None) -> Fault | None:
-    found = next((one for one in _chain(error) if isinstance(one, ssl.SSLError)), None)
+    failures = (one for one in _chain(error) if not isinstance(one, _NO_FAILURE))
+    found = next((one for one in failures if isinstance(one, ssl.SSLError)), None)
     match found:
         case None:
             return None
         case ssl.SSLCertVerificationError():
-            detail = f"the certificate is not valid: {found.verify_message}"
+            # Other libraries have kinds of this error without what OpenSSL says.
+            why = getattr(found, "verify_message", None) or str(found)
+            detail = f"the certificate is not valid: {why[:200]}"
         case _:
             detail = f"TLS failed: {found.reason or 'the peer broke it off'}"
     return Fault(FaultKind.TLS, detail, address)

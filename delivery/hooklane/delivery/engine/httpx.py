@@ -1,8 +1,6 @@
 """The engine over httpx's transports: slower than `native`, for what only httpx can do."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,10 +9,11 @@ import httpx
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.faults import exchange_failed, timed_out
 from hooklane.delivery.engine.httpx_proxy import ProxiedDial
+from hooklane.delivery.engine.httpx_request import httpx_request, read_up_to, response
 from hooklane.delivery.engine.httpx_transport import JudgedTransport
 from hooklane.delivery.engine.proxy import Proxy, through
 from hooklane.delivery.engine.tls import Trust
-from hooklane.delivery.engine.wire import UnsendableError, absolute, encoded_headers
+from hooklane.delivery.engine.wire import UnsendableError, absolute
 from hooklane.delivery.exchange import Done, Fault, FaultKind, Request, Response
 from hooklane.delivery.resolve import Resolver
 from hooklane.delivery.target import InvalidUrl, Target, read_target
@@ -101,20 +100,9 @@ class HttpxEngine:
         proxied = self._proxy is not None and not self._proxy.tunnels(target)
         asked = _asked(request, target, self._proxy if proxied else None)
         answer = await transport.handle_async_request(asked)
-        body = await self._read(cast("httpx.AsyncByteStream", answer.stream))
-        headers = tuple((name.lower(), value) for name, value in answer.headers.multi_items())
-        return Response(answer.status_code, headers, body, transport.address or "")
-
-    async def _read(self, stream: httpx.AsyncByteStream) -> bytes:
-        body = bytearray()
-        async with aclosing(cast("AsyncGenerator[bytes]", aiter(stream))) as parts:
-            async for part in parts:
-                body += part
-                if len(body) > self._bounds.body_bytes:
-                    break
-        # A stream that is closed before its end takes its connection with it.
-        await stream.aclose()
-        return bytes(body[: self._bounds.body_bytes])
+        stream = cast("httpx.AsyncByteStream", answer.stream)
+        body, _ = await read_up_to(self._bounds.body_bytes, stream)
+        return response(answer, body, transport.address or "")
 
     def _take(self, line: Line, target: Target, request: Request) -> _Kept:
         stack = self._idle.get(line)
@@ -157,22 +145,11 @@ class HttpxEngine:
 def _asked(request: Request, target: Target, proxy: Proxy | None) -> httpx.Request:
     """`proxy`: the one that is asked for the request itself."""
     wanted = target.path if proxy is None else absolute(target)
-    own = () if proxy is None else proxy.headers()
-    return httpx.Request(
-        request.method,
-        httpx.URL(
-            scheme=target.origin.scheme,
-            host=target.origin.host,
-            port=target.origin.port,
-        ),
-        headers=[
-            (b"host", target.authority.encode()),
-            *((name.encode(), value.encode("latin-1")) for name, value in own),
-            *encoded_headers(request),
-        ],
-        content=request.body,
-        extensions={
-            "target": wanted.encode(),
-            "timeout": {"connect": request.connect_timeout_s},
-        },
+    origin = target.origin
+    return httpx_request(
+        request,
+        target,
+        httpx.URL(scheme=origin.scheme, host=origin.host, port=origin.port),
+        {"target": wanted.encode(), "timeout": {"connect": request.connect_timeout_s}},
+        () if proxy is None else proxy.headers(),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpcore
 
+from hooklane.delivery.engine.addresses import addresses_by
 from hooklane.delivery.engine.bounds import Bounds
 from hooklane.delivery.engine.faults import (
     Faulted,
@@ -14,7 +15,6 @@ from hooklane.delivery.engine.faults import (
     dial_failed,
     first_byte_timed_out,
     handshake_failed,
-    lookup_timed_out,
     not_http,
     shown,
 )
@@ -67,11 +67,7 @@ class JudgedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         if self._proxied is not None:
             return await self._through(self._proxied, limit_s, deadline)
-        try:
-            async with asyncio.timeout_at(deadline):
-                found = await self._resolver.addresses(self._target)
-        except TimeoutError as error:
-            raise Faulted(lookup_timed_out(self._target.name, limit_s)) from error
+        found = await addresses_by(deadline, self._resolver, self._target, limit_s)
         if isinstance(found, Fault):
             raise Faulted(found)
         try:

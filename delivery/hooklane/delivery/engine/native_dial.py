@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Generic, TypeVar
 
+from hooklane.delivery.engine.addresses import addresses_by
 from hooklane.delivery.engine.faults import (
     connect_timed_out,
     dial_failed,
     handshake_failed,
-    lookup_timed_out,
     shown,
 )
 from hooklane.delivery.engine.tls import Trust
@@ -46,11 +46,7 @@ class Dialler:
         """A protocol of `make` (which gets the dialled address and port) with its connection."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit_s
-        try:
-            async with asyncio.timeout_at(deadline):
-                found = await self._resolver.addresses(target)
-        except TimeoutError:
-            return lookup_timed_out(target.name, limit_s)
+        found = await addresses_by(deadline, self._resolver, target, limit_s)
         if isinstance(found, Fault):
             return found
         context = self._tls() if way is None or way.identity is None else way.identity.context

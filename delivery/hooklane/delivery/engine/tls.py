@@ -1,7 +1,9 @@
 """The TLS that receivers are spoken to with."""
 
+import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import certifi
 
@@ -27,3 +29,18 @@ def verifying_context(authorities: str | None = None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+@contextmanager
+def as_file(data: bytes) -> Iterator[str]:
+    """A path that has `data` while this is open, for OpenSSL, which takes keys from files only.
+
+    It is in memory, so that no key is written to a disk.
+    """
+    handle = os.memfd_create("hooklane-tls", os.MFD_CLOEXEC)
+    try:
+        with open(handle, "wb", closefd=False) as file:
+            file.write(data)
+        yield f"/proc/self/fd/{handle}"
+    finally:
+        os.close(handle)
