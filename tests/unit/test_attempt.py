@@ -20,7 +20,7 @@ from hooklane.delivery.recorded import SENSITIVE, recorded_headers
 from hooklane.delivery.resolve import Resolver
 from hooklane.runtime.clock import SystemClock
 from hooklane.runtime.errors import SecretError, SettingsError
-from hooklane.runtime.settings_sections import DeliverySettings
+from hooklane.runtime.settings_delivery import DeliverySettings
 from hooklane.schemas.codec import ATTEMPTS
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId

@@ -25,7 +25,7 @@ from hooklane.delivery.target import Origin
 from hooklane.delivery.way import Way
 from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.settings import load_settings
-from hooklane.runtime.settings_sections import DeliverySettings
+from hooklane.runtime.settings_delivery import DeliverySettings
 from hooklane.runtime.settings_shown import secret_values, shown_values
 from hooklane.schemas.subscription_values import EngineName
 from tests.support.engines import Vault, asked, begun

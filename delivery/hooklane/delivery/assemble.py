@@ -22,7 +22,7 @@ from hooklane.delivery.lookup import SystemLookup
 from hooklane.delivery.resolve import Resolver
 from hooklane.delivery.ways import Engines, Ways
 from hooklane.runtime.errors import SettingsError
-from hooklane.runtime.settings_sections import DeliverySettings
+from hooklane.runtime.settings_delivery import DeliverySettings
 from hooklane.schemas.subscription_values import EngineName
 
 log = structlog.get_logger(__name__)

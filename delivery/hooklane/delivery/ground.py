@@ -17,9 +17,9 @@ from hooklane.delivery.circuit import Circuits
 from hooklane.delivery.exchange import Running as Exchanging
 from hooklane.delivery.journal import Journal
 from hooklane.delivery.limits import RateLimits
+from hooklane.delivery.recorded import SENSITIVE
 from hooklane.delivery.traced import traced
 from hooklane.delivery.tracing import EventTracing, Tracing
-from hooklane.delivery.recorded import SENSITIVE
 from hooklane.runtime import kafka
 from hooklane.runtime.clock import Clock, SystemClock
 from hooklane.runtime.errors import HooklaneError

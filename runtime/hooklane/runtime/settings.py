@@ -19,8 +19,8 @@ from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hooklane.runtime.errors import SettingsError
+from hooklane.runtime.settings_delivery import DeliverySettings
 from hooklane.runtime.settings_sections import (
-    DeliverySettings,
     FanoutSettings,
     HttpSettings,
     KafkaSettings,

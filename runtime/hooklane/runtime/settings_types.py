@@ -2,13 +2,24 @@
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, GetPydanticSchema, PlainSerializer, SecretStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetPydanticSchema,
+    PlainSerializer,
+    SecretStr,
+)
+from pydantic.config import JsonDict
 from pydantic_core import core_schema
 
 from hooklane.schemas.topics import Delay
+
+URL_KIND: Final[JsonDict] = {"kind_text": "URL"}
+"""How a URL is described in the page of settings."""
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SIZES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -106,3 +117,9 @@ Network: TypeAlias = Annotated[
 
 SecretUrl: TypeAlias = Annotated[SecretStr, BeforeValidator(_url)]
 """An http(s) URL that may hold a user's name and password, so it is never shown whole."""
+
+
+class Section(BaseModel):
+    """What all sections have in common: no unknown names, no change after the start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
