@@ -233,3 +233,14 @@ def test_forgotten_publisher_ends_by_itself(deaf: dict[str, Any]) -> None:
     while threads() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threads() == before
+
+
+def test_what_a_forgotten_publisher_could_not_send_is_logged(
+    deaf: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is nobody left to be told by an exception, and nothing is lost in silence."""
+    publisher = EventPublisher({**deaf, "message.timeout.ms": 300}, source="/x")
+    publisher.submit("t", NewEvent(type="x", id="e-1"))
+    del publisher
+    [said] = [one.getMessage() for one in caplog.records if "not closed" in one.getMessage()]
+    assert "1 events were not delivered; the first: event e-1 for topic t" in said

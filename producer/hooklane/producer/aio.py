@@ -41,7 +41,7 @@ class AsyncEventPublisher:
         self._max_wait_s = max_wait_s
         self._reports = _Reports(asyncio.get_running_loop(), self._sender.failures)
         self._turn = asyncio.Lock()
-        self._at_exit = weakref.finalize(self, self._sender.close, 30.0)
+        self._at_exit = weakref.finalize(self, self._sender.close_forgotten)
 
     async def publish(self, topic: str, event: NewEvent) -> Published:
         """Publish one event and wait until Kafka has it; run several at once by tasks.

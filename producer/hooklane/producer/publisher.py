@@ -38,7 +38,7 @@ class EventPublisher:
         self._encoder = EventEncoder(source, key, mode)
         self._sender = Sender(properties)
         self._max_wait_s = max_wait_s
-        self._at_exit = weakref.finalize(self, self._sender.close, 30.0)
+        self._at_exit = weakref.finalize(self, self._sender.close_forgotten)
 
     def publish(self, topic: str, event: NewEvent) -> Published:
         """Publish one event and wait until Kafka has it.

@@ -15,6 +15,7 @@ from hooklane.producer.errors import (
     ClosedError,
     ConfigurationError,
     DeliveryError,
+    PublishError,
     UnfinishedError,
 )
 from hooklane.producer.reports import Failures, Published
@@ -24,6 +25,7 @@ Report: TypeAlias = Callable[[Published | DeliveryError], None]
 
 _log = logging.getLogger("hooklane.producer")
 _POLL_S = 0.2
+_FORGOTTEN_S = 30.0
 _PURGE_S = 5.0
 _STAND_BACK_S = 0.02
 _UNREACHED = frozenset(("_MSG_TIMED_OUT", "_TRANSPORT"))
@@ -120,6 +122,14 @@ class Sender:
             # A forgotten publisher may be collected on this very thread.
             if self._thread is not threading.current_thread():
                 self._thread.join()
+
+    def close_forgotten(self) -> None:
+        """Close for somebody who has forgotten to, or at the end of the program: nobody is there to
+        be told, so that what failed is logged."""
+        try:
+            self.close(_FORGOTTEN_S)
+        except PublishError as error:
+            _log.error("events of a publisher that was not closed: %s", error)
 
     def _serve(self) -> None:
         while not self._closed:
