@@ -19,7 +19,7 @@ from hooklane.runtime.errors import UsageError
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import Entry, SubscriptionBook
-from hooklane.schemas.codec import ATTEMPTS, DEAD_LETTERS, Codec, CodecError
+from hooklane.schemas.codec import LETTER_MARKS, ATTEMPTS, DEAD_LETTERS, Codec, CodecError
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId, lane_partition
 from hooklane.schemas.records import DeadLetter, DeliveryAttempt
@@ -169,8 +169,12 @@ class TraceDesk:
 def _decoded(codec: Codec[R], records: Iterable[FullRecord]) -> Iterator[R]:
     unread = 0
     for found in records:
+        value = found.value or b""
+        if LETTER_MARKS.wrote(value):
+            # What became of a dead letter stands among them, and is none.
+            continue
         try:
-            record = codec.decode(found.value or b"")
+            record = codec.decode(value)
         except CodecError:
             unread += 1
         else:
