@@ -19,6 +19,7 @@ from hooklane.ops.dead_letters_view import (
     LetterId,
     LetterPicker,
     LetterSelection,
+    NoSuchLetterError,
     flat,
     letter_id,
     mark_id,
@@ -39,7 +40,7 @@ from hooklane.ops.log_selection import (
     window,
 )
 from hooklane.ops.output import OutputFormat, OutputOption, Row, notice, print_record, print_rows
-from hooklane.runtime.errors import HooklaneError, UsageError
+from hooklane.runtime.errors import UsageError
 from hooklane.schemas.codec import DEAD_LETTERS, CodecError
 from hooklane.schemas.lane import LaneId, lane_partition
 from hooklane.schemas.records_operator import LetterMark
@@ -52,10 +53,6 @@ app = command_group("What was given up, and why.", example="hooklane dead-letter
 _SKEW_MS = 15 * 60_000
 """A record's time is that of its writing, a letter's that of the decision."""
 _NAMED_AT_MOST = 5
-
-
-class NoSuchLetterError(HooklaneError):
-    """There is no such dead letter."""
 
 
 @app.command(
@@ -195,10 +192,7 @@ def _the_one(
         if wanted.names(name) and (name in found or len(found) <= _NAMED_AT_MOST):
             found[name] = line
     if not found:
-        raise NoSuchLetterError(
-            f"There is no dead letter {given}: `hooklane dead-letters list` shows what Kafka "
-            "still has."
-        )
+        raise NoSuchLetterError(given)
     if len(found) > 1:
         names = ", ".join(sorted(found)[:_NAMED_AT_MOST])
         raise UsageError(f"{given} may be one of several dead letters, such as {names}: name one.")
