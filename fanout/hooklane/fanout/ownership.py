@@ -195,6 +195,7 @@ class Ownership:
     def jumped(self, name: Assigned, expected: int) -> None:
         """Offsets from `expected` on did not come. Compaction and transactions leave gaps too, so
         only the topic's first offset tells whether retention took something."""
+        log.debug("partition.gap", partition=_text([name]), expected=expected)
         self._gaps[name] = min(expected, self._gaps.get(name, expected))
         if name not in self._looking:
             self._looking[name] = asyncio.create_task(self._look_for_expired(name))
