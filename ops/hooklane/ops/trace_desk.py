@@ -19,7 +19,7 @@ from hooklane.runtime.errors import UsageError
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import Entry, SubscriptionBook
-from hooklane.schemas.codec import LETTER_MARKS, ATTEMPTS, DEAD_LETTERS, Codec, CodecError
+from hooklane.schemas.codec import ATTEMPTS, DEAD_LETTERS, LETTER_MARKS, Codec, CodecError
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId, lane_partition
 from hooklane.schemas.records import DeadLetter, DeliveryAttempt
