@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from bench.bounded import measure_bounded
+from bench.find import measure_find
 from bench.isolation import measure_isolation
 from bench.latency import measure_latency
 from bench.load import KEYS
@@ -27,7 +28,7 @@ from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
 
 _PINNED = ("throughput", "profile")
 _BENCHMARKS = ("latency", "isolation", "restart", *_PINNED)
-_ALONE = ("bounded",)
+_ALONE = ("bounded", "find")
 """Only when they are asked for: they take long."""
 
 
@@ -71,6 +72,8 @@ def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namesp
             report = measure_restart(kafka, told.rounds)
         case "bounded":
             report = measure_bounded(kafka, told.tasks, told.keys)
+        case "find":
+            report = measure_find(kafka, told.attempts, told.rounds)
         case "throughput":
             report = measure_throughput(kafka, cores, runs)
         case _:
@@ -84,13 +87,16 @@ def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namesp
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Measures Hooklane here.")
     parser.add_argument(
-        "--only", choices=_BENCHMARKS + _ALONE, help="one of them; default: all but bounded"
+        "--only",
+        choices=_BENCHMARKS + _ALONE,
+        help="one of them; default: all but bounded and find",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--latency-events", type=int, default=200, metavar="N")
     parser.add_argument("--events", type=int, default=40_000, metavar="N", help="a round")
     parser.add_argument("--rounds", type=int, default=3, metavar="N")
     parser.add_argument("--tasks", type=int, default=1_000_000, metavar="N", help="of bounded")
+    parser.add_argument("--attempts", type=int, default=1_000_000, metavar="N", help="of find")
     parser.add_argument("--keys", type=int, default=KEYS, metavar="N", help="of bounded")
     parser.add_argument(
         "--delay-ms",

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from hooklane.schemas.lane import LaneId
+from hooklane.runtime.kafka import KafkaAccess
+from hooklane.runtime.kafka_admin import KafkaAdmin
+from hooklane.schemas.lane import LaneId, LaneNamer
 from hooklane.schemas.records import AttemptOutcome
 from tests.kafka.records import Outgoing, produce
 from tests.support.operator_commands import Operator
@@ -155,6 +157,33 @@ def test_an_open_transaction_is_waited_for_and_an_aborted_one_unseen(
         assert [row["sequence"] for row in operator.json("attempts", "--since", "1h")] == [2]
     finally:
         commit.join()
+
+
+def test_a_key_of_a_subscription_costs_the_partition_of_its_lane(
+    site: Site, operator: Operator, now_ms: int
+) -> None:
+    """One partition is read, and all of them where nothing is in it, or where it is asked for: a
+    replay's lane is another one."""
+    site.subscribe("billing", "https://h.example/", uid="u")
+    site.publish_numbers([f"k{number}" for number in range(40)])
+    [(partition, offset)] = site.publish_numbers(["c-1"])
+    topic_id = KafkaAdmin(KafkaAccess(site.kafka.bootstrap_servers)).topic_ids([site.events])
+    place = ("u", topic_id[site.events], partition)
+    live = LaneNamer(f"{site.prefix}-fanout", "billing", *place).lane(b"c-1")
+    replayed = LaneNamer(f"{site.prefix}-fanout", "billing", *place, "run-1").lane(b"c-1")
+    put(
+        site,
+        stored_attempt(an_attempt(live, offset, now_ms - 2 * HOUR_MS)),
+        stored_attempt(an_attempt(replayed, offset, now_ms, run="run-1")),
+    )
+    asked = ("attempts", "--subscription", "billing", "--key", "c-1")
+    assert [row["lane"] for row in operator.json(*asked)] == [live]
+    assert "Read 1 of 4 partitions" in operator.err
+    both = operator.json(*asked, "--all-partitions")
+    assert [row["lane"] for row in both] == [live, replayed]
+    [other] = operator.json(*asked, "--since", "1h")
+    assert other["run"] == "run-1"
+    assert "partitions" not in operator.err
 
 
 class Following:

@@ -16,6 +16,7 @@ from hooklane.delivery.engine.tls import verifying_context
 from hooklane.delivery.exchange import Fault, FaultKind, Response
 from hooklane.delivery.guard import Guard, Policy
 from hooklane.delivery.limits import RateLimits
+from hooklane.delivery.recorded import SENSITIVE, recorded_headers
 from hooklane.delivery.resolve import Resolver
 from hooklane.runtime.clock import SystemClock
 from hooklane.runtime.errors import SecretError, SettingsError
@@ -286,6 +287,29 @@ async def test_over_the_wire(real: Callable[[], tuple[Attempter, NativeEngine]])
     written = ATTEMPTS.encode(record)
     for secret in (b"t0k3n", SECRET, b"s" * 32, hook.headers["webhook-signature"].encode()):
         assert secret not in written
+
+
+def test_headers_of_the_response_are_recorded_without_credentials() -> None:
+    """Each as a line, in their order; the values of those that are named stay out, whatever name
+    the settings add."""
+    setup = Setup()
+    setup.attempter = Attempter(
+        setup.engine, FakeSecrets(), setup.clock, "fanout", redact=SENSITIVE | {"x-session"}
+    )
+    setup.attempter.start(delivery(subscription()), setup.told.append)
+    headers = (("server", "nginx"), ("set-cookie", "id=s3cret"), ("x-session", "s3cret"))
+    record = setup.end(Response(500, headers, b"oh", "203.0.113.7:443")).record
+    assert record.response_headers == (
+        "server: nginx",
+        "set-cookie: [redacted]",
+        "x-session: [redacted]",
+    )
+
+
+def test_a_long_head_is_cut() -> None:
+    """A receiver cannot make the record large: at most 32 headers of 256 characters."""
+    lines = recorded_headers(tuple((f"x-{n}", "v" * 9000) for n in range(100)), SENSITIVE)
+    assert (len(lines), {len(line) for line in lines}) == (32, {256})
 
 
 async def test_denied_networks_are_the_settings() -> None:

@@ -80,6 +80,7 @@ attempts = of(
     partition=ints,
     attempt=ints,
     status=st.none() | ints,
+    response_headers=st.lists(texts, max_size=3).map(tuple),
     outcome=st.sampled_from(AttemptOutcome),
 )
 KINDS: list[tuple[Codec[Any], st.SearchStrategy[Any]]] = [

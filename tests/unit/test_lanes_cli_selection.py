@@ -118,16 +118,18 @@ def test_times_that_no_calendar_has(at_ms: int | None) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 50))), st.integers(1, 5))
 def test_the_newest_of_each_id(added: list[tuple[int, int]], limit: int) -> None:
-    """As many as wanted, oldest first, none that is older than one left out, each id once."""
+    """As many as wanted, oldest first, none that is older than one left out, each id once; of one
+    time in the order in which they came."""
     newest = Newest[int, tuple[int, int]](limit)
     at_ms = 0
     for name, wait in added:
-        at_ms += wait + 1
+        at_ms += wait
         newest.add(name, at_ms, (name, at_ms))
     latest: dict[int, int] = {}
     at_ms = 0
     for name, wait in added:
-        at_ms += wait + 1
+        at_ms += wait
+        latest.pop(name, None)
         latest[name] = at_ms
     wanted = sorted(latest.items(), key=lambda one: one[1])[-limit:]
     assert newest.oldest_first() == wanted

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hooklane.fanout.match import Matcher, why_not
+from hooklane.fanout.match import Matcher
+from hooklane.fanout.match_explain import Objection, explain
 from hooklane.fanout.match_index import ProbeIndex, alternatives_of
 from hooklane.schemas.book import Entry, Status, StatusState
 from hooklane.schemas.event import Event
@@ -74,7 +75,7 @@ def test_conditions(match: Mapping[str, Any], matches: bool) -> None:
     """Topics, types and filters are an AND; attributes are compared case-sensitively."""
     one = event(data=b'{"amount": 150}', subject="eu-1")
     assert ids(matcher(entry("a", match)), one) == (["a"] if matches else [])
-    assert (why_not(one, entry("a", match)) is None) is matches
+    assert (explain(one, entry("a", match)) is None) is matches
 
 
 def test_matches_come_in_the_order_of_ids() -> None:
@@ -174,15 +175,34 @@ def test_a_new_effective_from_counts() -> None:
 )
 def test_why_not(match: object, said: str) -> None:
     """The first condition that the event does not meet is told, with what the event has there."""
-    answer = why_not(event(), entry("a", match))
-    assert answer is not None
-    assert answer.startswith(said)
+    assert str(explain(event(), entry("a", match))).startswith(said)
+
+
+def test_why_not_names_the_filter_and_its_dialect() -> None:
+    """Down to the member of an `all`; an expression's data is shown as the event has it."""
+    match = {"filters": [{"all": [{"exact": {"id": "1"}}, {"cel": "data.order.amount > 100"}]}]}
+    one = event(data=b'{"order": {"amount": 50}}')
+    assert explain(one, entry("a", match)) == Objection(
+        path="match.filters[0].all[1]",
+        dialect="cel",
+        wants="wants cel (data.order.amount > 100)",
+        has="data.order.amount = 50",
+    )
+
+
+def test_why_not_of_a_state() -> None:
+    """Disabled by its operator is the last reason why not; paused, and a 410, are none."""
+    disabled = explain(event(), entry("a", state="disabled"))
+    assert disabled is not None
+    assert (disabled.path, disabled.dialect) == ("state", None)
+    assert explain(event(), entry("a", {"types": ["x"]}, state="disabled")) != disabled
+    assert explain(event(), entry("a", state="paused")) is None
 
 
 def test_why_not_effective_from() -> None:
     """An event that is too early is told so with both times."""
-    answer = why_not(event(), entry("a", effective_from="2026-11-01T00:00:00Z"))
-    assert answer == (
+    answer = explain(event(), entry("a", effective_from="2026-11-01T00:00:00Z"))
+    assert str(answer) == (
         "effective_from: takes events from 2026-11-01T00:00:00Z on; the event has"
         " 1970-01-01T00:16:40Z"
     )
@@ -279,7 +299,7 @@ def test_the_index_equals_a_look_at_every_subscription(
     for one in events:
         assert ids(found, one) == sorted(n for n, match in held.items() if naive_match(match, one))
         for name, match in held.items():
-            assert (why_not(one, entry(name, match)) is None) is naive_match(match, one)
+            assert (explain(one, entry(name, match)) is None) is naive_match(match, one)
 
 
 def test_cost_grows_with_what_matches() -> None:

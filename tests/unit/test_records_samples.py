@@ -3,6 +3,7 @@
 A new version adds its own samples (`<record>.<n>.bin`) and keeps these.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,10 @@ SAMPLES: dict[str, tuple[Codec[Any], object]] = {
         ),
     ),
     "attempt.1": (ATTEMPTS, ATTEMPT),
+    "attempt.2": (
+        ATTEMPTS,
+        replace(ATTEMPT, response_headers=("server: nginx", "set-cookie: [redacted]")),
+    ),
     "dead_letter.1": (
         DEAD_LETTERS,
         DeadLetter(
@@ -182,7 +187,7 @@ SAMPLES: dict[str, tuple[Codec[Any], object]] = {
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_kept_bytes_are_still_read(name: str) -> None:
-    """What the first version wrote reads to the same record."""
+    """What every version wrote reads to the same record."""
     codec, record = SAMPLES[name]
     assert codec.decode((FOLDER / f"{name}.bin").read_bytes()) == record
 

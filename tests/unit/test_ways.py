@@ -151,8 +151,9 @@ async def test_answer_that_says_the_secret_back(auth: dict[str, Any], secret: by
     ends = begun(desk.ways, asked(way(auth=auth)))
     (_, sent) = desk.native.asked[0][0].headers[-1]
     said = b"you sent " + sent.encode() + b" that is " + secret
-    desk.native.end(Response(200, (), said, "a"))
+    desk.native.end(Response(200, (("x-echo", sent),), said, "a"))
     answer = await ends.response()
+    assert secret.decode() not in str(answer.headers)
     assert secret not in answer.body
     assert base64.b64encode(b"u:" + secret) not in answer.body
     assert answer.body.startswith(b"you sent ")

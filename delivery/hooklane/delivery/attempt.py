@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 from hooklane.delivery.asked import Asked, Documents
 from hooklane.delivery.exchange import Engine, Fault, Request, Response, Running
 from hooklane.delivery.outcome import Outcome, judge, refused, setup_failed
+from hooklane.delivery.recorded import SENSITIVE, recorded_headers
 from hooklane.delivery.request import AttemptFacts, RefusedError, SetupError, build
 from hooklane.delivery.signing import Signer, SigningError, signer
 from hooklane.delivery.tracing import PassedOn, Span, Tracing
@@ -58,7 +59,8 @@ class Attempted(NamedTuple):
 
 
 class Attempter:
-    """Starts attempts. `service` is the word that stands in their records."""
+    """Starts attempts. `service` is the word that stands in their records, `redact` the names of
+    headers, in lower case, whose values do not."""
 
     def __init__(
         self,
@@ -67,12 +69,14 @@ class Attempter:
         clock: Clock,
         service: str,
         tracing: Tracing | None = None,
+        redact: frozenset[str] = SENSITIVE,
     ) -> None:
         self._engine = engine
         self._secrets = secrets
         self._clock = clock
         self._service = service
         self._tracing = tracing or PassedOn()
+        self._redact = redact
         self._asked = Documents()
 
     def start(self, delivery: Delivery, done: Callable[[Attempted], None]) -> Running:
@@ -83,7 +87,7 @@ class Attempter:
         set) is a failed attempt with the reason `setup`.
         """
         span = self._tracing.begin(delivery.event)
-        under_way = _UnderWay(delivery, done, span, self._clock, self._service)
+        under_way = _UnderWay(delivery, done, span, self._clock, self._service, self._redact)
         try:
             request = self._request(delivery, span, under_way.started_ms)
         except (SecretError, SigningError, SetupError) as error:
@@ -124,6 +128,7 @@ class _UnderWay:
         "_clock",
         "_delivery",
         "_done",
+        "_redact",
         "_service",
         "_span",
         "_started",
@@ -138,6 +143,7 @@ class _UnderWay:
         span: Span,
         clock: Clock,
         service: str,
+        redact: frozenset[str],
     ) -> None:
         self.exchange: Running | None = None
         self.started_ms = clock.wall_ms()
@@ -146,6 +152,7 @@ class _UnderWay:
         self._span = span
         self._clock = clock
         self._service = service
+        self._redact = redact
         self._started = clock.monotonic()
 
     def cancel(self) -> None:
@@ -170,7 +177,11 @@ class _UnderWay:
 
     def _record(self, outcome: Outcome, result: Response | Fault | None) -> DeliveryAttempt:
         delivery, event = self._delivery, self._delivery.event
-        response = result.body[:_RECORDED_RESPONSE] if isinstance(result, Response) else None
+        response: bytes | None = None
+        headers: tuple[str, ...] = ()
+        if isinstance(result, Response):
+            response = result.body[:_RECORDED_RESPONSE]
+            headers = recorded_headers(result.headers, self._redact)
         return DeliveryAttempt(
             lane=delivery.lane,
             sequence=delivery.sequence,
@@ -196,4 +207,5 @@ class _UnderWay:
             response=response,
             next_ms=None,
             trace_id=self._span.trace_id,
+            response_headers=headers,
         )

@@ -16,6 +16,7 @@ from hooklane.delivery.attempt import Attempted, Attempter, Delivery
 from hooklane.delivery.circuit import Circuits
 from hooklane.delivery.exchange import Running as Exchanging
 from hooklane.delivery.limits import RateLimits
+from hooklane.delivery.recorded import SENSITIVE
 from hooklane.runtime import kafka
 from hooklane.runtime.clock import Clock, SystemClock
 from hooklane.runtime.errors import HooklaneError
@@ -102,7 +103,8 @@ async def delivering(
     resolved = Secrets(settings.secrets, secrets)
     engine = open_engine(settings.delivery, settings.denied_ports | own_ports, resolved, rates)
     try:
-        yield Attempter(engine, resolved, clock, service)
+        redact = SENSITIVE | frozenset(settings.delivery.redact_headers)
+        yield Attempter(engine, resolved, clock, service, redact=redact)
     finally:
         await engine.close()
 

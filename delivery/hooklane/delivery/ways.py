@@ -215,7 +215,10 @@ def hidden(result: Response | Fault, credentials: Credentials) -> Response | Fau
     """The result without the credentials."""
     if not isinstance(result, Response):
         return result
-    body = result.body
+    body, headers = result.body, result.headers
     for value in credentials.hidden:
         body = body.replace(value, _HIDDEN)
-    return result if body == result.body else replace(result, body=body)
+        text, said = value.decode("latin-1"), _HIDDEN.decode()
+        headers = tuple((name, found.replace(text, said)) for name, found in headers)
+    same = (body, headers) == (result.body, result.headers)
+    return result if same else replace(result, body=body, headers=headers)

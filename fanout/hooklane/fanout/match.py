@@ -73,18 +73,6 @@ class Matcher:
         view.failures.clear()
 
 
-def why_not(event: Event, entry: Entry) -> str | None:
-    """The first condition of the subscription that the event does not meet, in one line.
-
-    None: it meets them all.
-    """
-    view = EventView(event)
-    for condition in conditions_of(entry.subscription):
-        if not condition.holds(view):
-            return condition.why_not(view)
-    return None
-
-
 def _same_conditions(one: Entry, other: Entry) -> bool:
     return (
         one.subscription.match == other.subscription.match

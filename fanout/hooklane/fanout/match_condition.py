@@ -1,11 +1,11 @@
-"""The conditions of a subscription, compiled once: does an event meet each, and why not."""
+"""The conditions of a subscription, compiled once: does an event meet each. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, assert_never
 
-from hooklane.fanout.match_words import filter_names, filter_words, listed
+from hooklane.fanout.match_words import listed
 from hooklane.schemas.event import Event
 from hooklane.schemas.filters import (
     All,
@@ -54,16 +54,16 @@ Test: TypeAlias = Callable[[EventView], bool]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition of the AND; `wants` says it in words."""
+    """One condition of the AND, where it stands in the document, and what it asks for.
+
+    `wants`: in words, or the filter itself. `has`: what an event has there; a filter's is told by
+    `match_explain`.
+    """
 
     path: str
     holds: Test
-    wants: str
-    sees: Callable[[EventView], str]
-    """What the event has there, for the reason."""
-
-    def why_not(self, view: EventView) -> str:
-        return f"{self.path}: {self.wants}; the event has {self.sees(view)}"
+    wants: str | Filter
+    has: Callable[[EventView], str]
 
 
 def conditions_of(subscription: Subscription) -> tuple[Condition, ...]:
@@ -80,9 +80,11 @@ def _conditions(subscription: Subscription) -> Iterator[Condition]:
     if match.types is not None:
         yield _types(match.types)
     for place, one in enumerate(match.filters):
-        yield Condition(
-            f"match.filters[{place}]", _test(one), f"wants {filter_words(one)}", _sees(one)
-        )
+        yield Condition(f"match.filters[{place}]", filter_test(one), one, _nothing)
+
+
+def _nothing(_view: EventView) -> str:
+    return ""
 
 
 def _since(instant: datetime) -> Condition:
@@ -123,18 +125,19 @@ def _any_glob(texts: tuple[str, ...]) -> Callable[[str], bool]:
     return lambda text: text in literals or any(glob.takes(text) for glob in patterns)
 
 
-def _test(one: Filter) -> Test:
+def filter_test(one: Filter) -> Test:
+    """Whether an event meets a filter."""
     match one:
         case Exact() | Prefix() | Suffix():
             return _comparison(one)
         case All(all=inner):
-            tests = tuple(map(_test, inner))
+            tests = tuple(map(filter_test, inner))
             return lambda view: all(test(view) for test in tests)
         case Any(any=inner):
-            tests = tuple(map(_test, inner))
+            tests = tuple(map(filter_test, inner))
             return lambda view: any(test(view) for test in tests)
         case Not(not_=negated):
-            test = _test(negated)
+            test = filter_test(negated)
             return lambda view: not test(view)
         case Cel():
             program = one.program()
@@ -166,19 +169,3 @@ def _compare(wanted: Mapping[str, str], holds: Callable[[str, str], bool]) -> Te
         return True
 
     return test
-
-
-def _sees(one: Filter) -> Callable[[EventView], str]:
-    names = sorted(set(filter_names(one)))
-    test = _test(one)
-
-    def sees(view: EventView) -> str:
-        seen = view.attributes
-        shown = [f"{name} = {seen[name]!r}" if name in seen else f"no {name}" for name in names]
-        view.failures.clear()
-        test(view)
-        shown += [f"no answer ({failure})" for failure in view.failures]
-        view.failures.clear()
-        return ", ".join(shown) or "another answer"
-
-    return sees

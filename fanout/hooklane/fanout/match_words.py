@@ -6,6 +6,11 @@ from typing import assert_never
 from hooklane.schemas.filters import All, Any, Cel, Exact, Filter, Not, Prefix, Suffix
 
 
+def dialect_of(one: Filter) -> str:
+    """The word by which a document names it."""
+    return type(one).__name__.lower()
+
+
 def filter_words(one: Filter) -> str:
     """`{prefix: {subject: eu-}}` as `subject beginning with 'eu-'`."""
     match one:

@@ -1,6 +1,5 @@
 """`hooklane attempts`: every HTTP try, and how it ended."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,14 +27,10 @@ from hooklane.runtime.errors import UsageError
 from hooklane.schemas.records import AttemptOutcome
 
 if TYPE_CHECKING:
+    from hooklane.ops.attempts_find import AttemptPlaces, Search
     from hooklane.ops.log_reader import LogReader, Spans
-    from hooklane.runtime.kafka_admin import Partition
 
 app = single_command()
-
-_BEFORE_MS = 60_000
-_AFTER_MS = 15 * 60_000
-"""A record is written when its attempt has ended: up to the longest timeout after its start."""
 
 
 @app.command(
@@ -44,7 +39,8 @@ _AFTER_MS = 15 * 60_000
         "List attempts, oldest first: when, for whom, how it ended.",
         more="Without --since all that Kafka still has (7 days) is meant; of what is found the "
         "newest --limit are shown. --follow shows what comes, and what --since asks "
-        "for before.\n\n"
+        "for before. Of a --key of one --subscription only the partitions of its lanes are read; "
+        "the settings must name the event topics for that (HOOKLANE_FANOUT__TOPICS).\n\n"
         f"JSON fields: {', '.join(FIELDS)}. Bytes that are no text are in the field with _base64.",
         example="hooklane attempts --subscription billing-invoices --since 2h\n"
         "hooklane attempts --event 4f1c --output json\n"
@@ -66,6 +62,12 @@ def attempts(  # noqa: PLR0913, PLR0917 - a command's options
     since: SinceOption = None,
     until: UntilOption = None,
     limit: LimitOption = 1000,
+    all_partitions: Annotated[
+        bool,
+        typer.Option(
+            "--all-partitions", help="Read all, also where the lanes that are meant are known."
+        ),
+    ] = False,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
     ] = False,
@@ -76,37 +78,49 @@ def attempts(  # noqa: PLR0913, PLR0917 - a command's options
     times = window(since, until, datetime.now(UTC))
     selection = AttemptSelection(times, subscription, typed_keys(key), event, outcome)
     # librdkafka and the settings are slow to import: `--help` goes without them.
+    from hooklane.ops.attempts_find import AttemptPlaces  # noqa: PLC0415
     from hooklane.ops.log_reader import open_reader  # noqa: PLC0415
 
     settings = settings_of(context)
     with open_reader(settings) as reader:
-        partitions = reader.partitions(settings.topic_names.attempts)
+        places = AttemptPlaces(reader, settings)
         if follow:
-            _follow(reader, partitions, selection, limit, output)
+            _follow(reader, places, selection, limit, output)
             return
-        rows = _listed(reader, _spans(reader, partitions, selection), selection, limit)
+        rows = [] if all_partitions else _in_lanes(reader, places, selection, limit)
+        if not rows:
+            search = places.everywhere()
+            rows = _listed(reader, places.spans(search, selection), search, selection, limit)
         print_rows(rows, COLUMNS, output)
 
 
-def _spans(
-    reader: "LogReader", partitions: "list[Partition]", selection: AttemptSelection
-) -> "Spans":
-    since_ms, until_ms = selection.window.since_ms, selection.window.until_ms
-    return reader.between(
-        partitions,
-        None if since_ms is None else since_ms - _BEFORE_MS,
-        None if until_ms is None else until_ms + _AFTER_MS,
-    )
+def _in_lanes(
+    reader: "LogReader", places: "AttemptPlaces", selection: AttemptSelection, limit: int
+) -> list[Row]:
+    """From the partitions of the lanes that are meant; empty where they are not known, or hold
+    nothing that is meant."""
+    search = places.of(selection)
+    if search is None:
+        return []
+    rows = _listed(reader, places.spans(search, selection), search, selection, limit)
+    if rows:
+        notice(
+            f"Read {len(search.partitions)} of {len(places.everywhere().partitions)} partitions, "
+            "those of the key's lanes: --all-partitions finds redrives and replays too."
+        )
+    return rows
 
 
 def _listed(
-    reader: "LogReader", spans: "Spans", selection: AttemptSelection, limit: int
+    reader: "LogReader", spans: "Spans", search: "Search", selection: AttemptSelection, limit: int
 ) -> list[Row]:
     """The newest so many, oldest first; what cannot be read is among them, or told."""
+    from hooklane.ops.attempts_find import wanted  # noqa: PLC0415 - as above
+
     picker = AttemptPicker(selection)
     found = Newest[tuple[int, int], Row](limit)
     read = _near_the_end(spans, selection, limit)
-    for line in reader.read(read):
+    for line in reader.read(read, wanted(search, selection)):
         picked = picker.pick(line.key, line.value, line.timestamp_ms)
         if picked is not None:
             found.add((line.partition, line.offset), *picked)
@@ -128,23 +142,21 @@ def _near_the_end(spans: "Spans", selection: AttemptSelection, limit: int) -> "S
 
 def _follow(
     reader: "LogReader",
-    partitions: "list[Partition]",
+    places: "AttemptPlaces",
     selection: AttemptSelection,
     limit: int,
     output: OutputFormat,
 ) -> None:
     show = follow_rows(COLUMNS, output)
+    everywhere = places.everywhere()
     if selection.window.since_ms is None:
-        ends: Mapping[Partition, int] = {
-            one: span.end for one, span in reader.whole(partitions).items()
-        }
+        spans: Spans = reader.whole(everywhere.partitions)
     else:
-        spans = _spans(reader, partitions, selection)
-        ends = {one: span.end for one, span in spans.items()}
-        for row in _listed(reader, spans, selection, limit):
+        spans = places.spans(everywhere, selection)
+        for row in _listed(reader, spans, everywhere, selection, limit):
             show(row)
     picker = AttemptPicker(selection)
-    for line in reader.follow(ends):
+    for line in reader.follow({one: span.end for one, span in spans.items()}):
         picked = picker.pick(line.key, line.value, line.timestamp_ms)
         if picked is not None:
             show(picked[1])

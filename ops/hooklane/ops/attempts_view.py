@@ -101,6 +101,7 @@ def attempt_row(attempt: DeliveryAttempt) -> Row:
         "webhook_id": attempt.webhook_id,
         "topic": attempt.topic,
         "partition": attempt.partition,
+        "offset": attempt.sequence,
         "attempt": attempt.attempt,
         "service": attempt.service,
         "outcome": attempt.outcome.value,
@@ -110,6 +111,7 @@ def attempt_row(attempt: DeliveryAttempt) -> Row:
         "duration_ms": round(attempt.duration_ms, 1),
         "address": attempt.address,
         **cut_content("response", attempt.response),
+        "response_headers": list(attempt.response_headers),
         "next": moment(attempt.next_ms),
         "trace_id": attempt.trace_id,
         "unreadable": None,
@@ -129,7 +131,7 @@ def unread_row(key: bytes | None, at_ms: int, why: str) -> Row:
 
 FIELDS = (
     "time", "lane", "sequence", "subscription", "run", "key", "event_id", "event_type",
-    "webhook_id", "topic", "partition", "attempt", "service", "outcome", "reason", "detail",
-    "status", "duration_ms", "address", "response", "response_base64", "next", "trace_id",
-    "unreadable",
+    "webhook_id", "topic", "partition", "offset", "attempt", "service", "outcome", "reason",
+    "detail", "status", "duration_ms", "address", "response", "response_base64",
+    "response_headers", "next", "trace_id", "unreadable",
 )  # fmt: skip

@@ -56,6 +56,10 @@ class LaneFinder:
         """Every lane with tasks."""
         return self._index(range(self._count))
 
+    def holding(self, lanes: Iterable[LaneId]) -> BacklogIndex:
+        """Every lane with tasks in the partitions of these."""
+        return self._index(sorted(set(map(self.partition, lanes))))
+
     def named(self, given: str) -> FoundLane:
         """The lane of this id, or of this beginning of one; a whole id costs one partition.
 

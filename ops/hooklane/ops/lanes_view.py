@@ -169,7 +169,7 @@ def lane_row(lane: WaitingLane, book: SubscriptionBook, now_ms: int) -> Row:
         "attempts": None if standing is None else standing.attempts,
         "halted": lane.halted,
         "due": None if standing is None or standing.due_ms == AT_ONCE else moment(standing.due_ms),
-        "next": _next(standing, state, now_ms),
+        "next": next_try(standing, state, now_ms),
         "last_error": None if last is None else last.detail or last.reason,
         "last_status": None if last is None else last.status,
         "last_attempt_at": None if last is None else moment(last.started_ms),
@@ -240,7 +240,7 @@ def _tenant(book: SubscriptionBook, facts: TaskFacts) -> str | None:
     return None if entry is None else entry.subscription.tenant
 
 
-def _next(standing: Standing | None, state: str | None, now_ms: int) -> datetime | str | None:
+def next_try(standing: Standing | None, state: str | None, now_ms: int) -> datetime | str | None:
     """When it is tried again, in a word where that is no time to come."""
     if standing is None:
         return None

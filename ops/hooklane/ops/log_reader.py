@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, cast
 
 from confluent_kafka import (
     Consumer,
@@ -52,6 +52,15 @@ class Line(NamedTuple):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+Keep = Callable[[Message], bool]
+"""Whether a record is wanted: what is not costs half as much as a `Line`."""
+
+
+def _every(_message: Message) -> bool:
+    return True
 
 
 class Span(NamedTuple):
@@ -101,21 +110,25 @@ class LogReader:
             self._opened.close()
             self._opened = None
 
+    def topics(self) -> Mapping[str, int]:
+        """Every topic of the cluster, and how many partitions it has."""
+        if self._counts is None:
+            found = self._admin.layouts().values()
+            self._counts = {layout.name: layout.partitions for layout in found}
+        return self._counts
+
     def count(self, topic: str) -> int:
         """How many partitions the topic has.
 
         Raises:
             TopicsError: it is not there.
         """
-        if self._counts is None:
-            found = self._admin.layouts().values()
-            self._counts = {layout.name: layout.partitions for layout in found}
-        if topic not in self._counts:
+        if topic not in self.topics():
             raise TopicsError(
                 f"The topic {topic} is not there: create it by `hooklane topics apply`, or check "
                 "HOOKLANE_TOPICS__PREFIX."
             )
-        return self._counts[topic]
+        return self.topics()[topic]
 
     def partitions(self, topic: str) -> list[Partition]:
         """All partitions of a topic."""
@@ -124,6 +137,12 @@ class LogReader:
     def topic_id(self, topic: str) -> str:
         """The topic's UUID in hex, empty if it has just gone."""
         return self._admin.topic_ids([topic]).get(topic, "")
+
+    def committed(
+        self, group_id: str, partitions: Sequence[Partition]
+    ) -> dict[Partition, int | None]:
+        """What a consumer group has committed, None where nothing."""
+        return self._admin.committed_offsets(group_id, partitions)
 
     def whole(self, partitions: Sequence[Partition]) -> dict[Partition, Span]:
         """All that there is now, by the high watermarks."""
@@ -157,8 +176,8 @@ class LogReader:
             for one, span in spans.items()
         }
 
-    def read(self, spans: Spans) -> Iterator[Line]:
-        """The records of these spans; in order within each partition."""
+    def read(self, spans: Spans, keep: Keep = _every) -> Iterator[Line]:
+        """The records of these spans that are wanted; in order within each partition."""
         left = {one: span.end for one, span in spans.items() if span.first < span.end}
         if not left:
             return
@@ -172,7 +191,7 @@ class LogReader:
                     heard = time.monotonic()
                 elif time.monotonic() > heard + self._stall_s:
                     raise self._stalled(left)
-                yield from self._taken(messages, left, consumer)
+                yield from self._taken(messages, left, consumer, keep)
                 progress.read(len(messages))
         finally:
             consumer.unassign()
@@ -195,7 +214,11 @@ class LogReader:
             consumer.unassign()
 
     def _taken(
-        self, messages: Sequence[Message], left: dict[Partition, int], consumer: Consumer
+        self,
+        messages: Sequence[Message],
+        left: dict[Partition, int],
+        consumer: Consumer,
+        keep: Keep,
     ) -> Iterator[Line]:
         for message in messages:
             error = message.error()
@@ -206,7 +229,7 @@ class LogReader:
             offset, end = message.offset() or 0, left.get(place)
             if end is None:
                 continue
-            if error is None and offset < end:
+            if error is None and offset < end and keep(message):
                 yield _line(message)
             if offset + (error is None) >= end:
                 del left[place]
@@ -327,7 +350,14 @@ def _line(message: Message) -> Line:
         message.timestamp()[1],
         _bytes(message.key()),
         _bytes(message.value()),
+        headers_of(message),
     )
+
+
+def headers_of(message: Message) -> tuple[tuple[str, bytes | None], ...]:
+    """A record's headers in their order."""
+    # Always pairs; confluent-kafka's types also name the mapping that `produce` takes.
+    return tuple(cast("list[tuple[str, bytes | None]]", message.headers() or ()))
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

@@ -152,6 +152,7 @@ class Newest(Generic[K, V]):
         self.left_out = False
 
     def add(self, name: K, at_ms: int, value: V) -> None:
+        self._found.pop(name, None)
         self._found[name] = (at_ms, value)
         if len(self._found) >= 2 * self._limit + 1:
             self._prune()
@@ -163,5 +164,8 @@ class Newest(Generic[K, V]):
     def _prune(self) -> None:
         if len(self._found) > self._limit:
             self.left_out = True
-            kept = heapq.nlargest(self._limit, self._found.items(), key=lambda one: one[1][0])
-            self._found = dict(kept)
+            # Of one time the later ones are newer, and stay in the order in which they came.
+            kept = heapq.nlargest(
+                self._limit, enumerate(self._found.items()), key=lambda one: (one[1][1][0], one[0])
+            )
+            self._found = dict(item for _, item in sorted(kept, key=lambda one: one[0]))

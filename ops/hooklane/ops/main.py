@@ -49,6 +49,8 @@ COMMANDS = (
     CommandModule("lanes", "hooklane.ops.lanes", "Whose deliveries wait, why; retry, skip."),
     CommandModule("dead-letters", "hooklane.ops.dead_letters", "What was given up, and why."),
     CommandModule("attempts", "hooklane.ops.attempts", "Every HTTP try, and how it ended."),
+    CommandModule("trace", "hooklane.ops.trace", "One event's way, and why it has not arrived."),
+    CommandModule("doctor", "hooklane.ops.doctor", "Check all that deliveries need; what to do."),
     CommandModule("config", "hooklane.ops.config", "Show the settings."),
 )
 

@@ -32,6 +32,8 @@ _URL: Final[JsonDict] = {"kind_text": "URL"}
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DNS_NAME: Final = re.compile(rf"{_LABEL}(?:[.]{_LABEL})*")
 
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 _SECRET_WORDS: Final = (
     "password",
     "secret",
@@ -62,6 +64,12 @@ def _servers(value: str) -> str:
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise ValueError(f"{server.strip()!r} is not host:port")
     return value
+
+
+def _header_name(value: str) -> str:
+    if not _HEADER_NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is not a header's name such as x-session")
+    return value.lower()
 
 
 def _dns_name(value: str) -> str:
@@ -288,6 +296,11 @@ class DeliverySettings(Section):
         description="How large the body of a request may be; an event that makes a larger one goes "
         "to the dead letters.",
         json_schema_extra={"kind_text": "size", "default_text": "`16MiB`"},
+    )
+    redact_headers: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
+        default=(),
+        description="Names (JSON list) of response headers whose values are kept out of the "
+        "attempt records, besides `set-cookie` and others that carry credentials.",
     )
     max_response: Size = Field(
         default=64 * 1024,

@@ -127,7 +127,12 @@ def _event(found: Fields) -> Event:
 
 def _attempt(found: Fields) -> DeliveryAttempt:
     return DeliveryAttempt(
-        **{**found, "lane": LaneId(found["lane"]), "outcome": AttemptOutcome(found["outcome"])}
+        **{
+            **found,
+            "lane": LaneId(found["lane"]),
+            "outcome": AttemptOutcome(found["outcome"]),
+            "response_headers": tuple(found["response_headers"]),
+        }
     )
 
 

@@ -139,6 +139,8 @@ class DeliveryAttempt:
     response: bytes | None
     next_ms: int | None
     trace_id: str | None
+    response_headers: tuple[str, ...] = ()
+    """`name: value` each; sensitive values are redacted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,145 @@
+"""Finds the records of events, by what somebody knows of them: an id, a webhook's id, a key."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import Message
+
+from hooklane.ops.attempts_view import AttemptSelection
+from hooklane.ops.event_places import EventPlaces
+from hooklane.ops.log_reader import Keep, Line, LogReader, Span, headers_of
+from hooklane.ops.log_selection import Newest, Window
+from hooklane.runtime.kafka_admin import Partition
+from hooklane.schemas.codec import ATTEMPTS, CodecError
+from hooklane.schemas.decode import decode
+from hooklane.schemas.event import Decoded, Event, SourceRecord
+
+_PLACE: Final = re.compile(r"(.+)-(0|[1-9][0-9]*)-(0|[1-9][0-9]*)")
+_WEBHOOK_ID: Final = re.compile(r"msg_[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEvent:
+    """A record of an event topic, and what it means."""
+
+    record: SourceRecord
+    decoded: Decoded
+
+    @property
+    def place(self) -> tuple[Partition, int]:
+        return Partition(self.record.topic, self.record.partition), self.record.offset
+
+
+class EventFinder:
+    """Looks in these event topics, and in the attempts for a webhook's id."""
+
+    def __init__(
+        self, reader: LogReader, places: EventPlaces, topics: Sequence[str], attempts: str
+    ) -> None:
+        self._reader = reader
+        self._places = places
+        self._topics = topics
+        self._attempts = attempts
+
+    def of_key(self, keys: frozenset[bytes], window: Window, limit: int) -> list[FoundEvent]:
+        """The newest so many events of a key, oldest first.
+
+        First where the topic's partitioner puts it, and everywhere if nothing is there.
+        """
+        likely = [source.place for source in self._places.sources(self._topics, keys)]
+        found = self._newest(likely, window, lambda message: message.key() in keys, limit)
+        rest = sorted(set(self._everywhere()) - set(likely))
+        if found or not rest:
+            return found
+        return self._newest(rest, window, lambda message: message.key() in keys, limit)
+
+    def of_id(self, given: str, window: Window, limit: int) -> list[FoundEvent]:
+        """The events of this id; several where a publisher has published one again.
+
+        An id that Hooklane gave says the place itself; a webhook's id is looked for among the
+        attempts.
+        """
+        placed = _PLACE.fullmatch(given)
+        if placed is not None and placed[1] in self._reader.topics():
+            found = self._at(Partition(placed[1], int(placed[2])), int(placed[3]))
+            return [] if found is None else [found]
+        if _WEBHOOK_ID.fullmatch(given):
+            return list(self._of_webhook(given, window))
+        near = self._newest(self._everywhere(), window, _may_be(given), limit)
+        return [one for one in near if _id(one) == given]
+
+    def _of_webhook(self, webhook_id: str, window: Window) -> Iterator[FoundEvent]:
+        selection = AttemptSelection(event=webhook_id)
+        spans = self._reader.between(self._reader.partitions(self._attempts), window.since_ms, None)
+        for line in self._reader.read(spans, holding([webhook_id.encode()])):
+            try:
+                attempt = ATTEMPTS.decode(line.value or b"")
+            except CodecError:
+                continue
+            if selection.holds(attempt):
+                found = self._at(Partition(attempt.topic, attempt.partition), attempt.sequence)
+                if found is not None:
+                    yield found
+                return
+
+    def _at(self, place: Partition, offset: int) -> FoundEvent | None:
+        if place.number >= self._reader.count(place.topic):
+            return None
+        span = self._reader.whole([place])[place]
+        if not span.first <= offset < span.end:
+            return None
+        for line in self._reader.read({place: Span(offset, offset + 1)}):
+            return self._found(line)
+        return None
+
+    def _everywhere(self) -> list[Partition]:
+        return [place for topic in self._topics for place in self._reader.partitions(topic)]
+
+    def _newest(
+        self, partitions: Sequence[Partition], window: Window, keep: Keep, limit: int
+    ) -> list[FoundEvent]:
+        found = Newest[tuple[str, int, int], Line](limit)
+        spans = self._reader.between(partitions, window.since_ms, window.until_ms)
+        for line in self._reader.read(spans, keep):
+            if not window.holds(line.timestamp_ms):
+                continue
+            found.add((line.topic, line.partition, line.offset), line.timestamp_ms, line)
+        return [self._found(line) for line in found.oldest_first()]
+
+    def _found(self, line: Line) -> FoundEvent:
+        record = SourceRecord(
+            line.topic,
+            self._places.topic_id(line.topic),
+            line.partition,
+            line.offset,
+            line.timestamp_ms,
+            line.key,
+            line.value,
+            line.headers,
+        )
+        return FoundEvent(record, decode(record))
+
+
+def _id(found: FoundEvent) -> str | None:
+    return found.decoded.attributes["id"] if isinstance(found.decoded, Event) else None
+
+
+def _may_be(event_id: str) -> Keep:
+    """A CloudEvent's id is in a header, or in the document, perhaps as JSON writes it."""
+    return holding({event_id.encode(), json.dumps(event_id)[1:-1].encode()})
+
+
+def holding(texts: Iterable[bytes]) -> Keep:
+    """Wants records with one of these in the value, or as a header's value."""
+    wanted = tuple(texts)
+
+    def keep(message: Message) -> bool:
+        value = message.value()
+        if isinstance(value, bytes) and any(text in value for text in wanted):
+            return True
+        return any(found in wanted for _, found in headers_of(message))
+
+    return keep
