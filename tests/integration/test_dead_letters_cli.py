@@ -12,6 +12,7 @@ from hooklane.ops import log_reader
 from hooklane.ops.log_reader import Line, LogReader
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import DeadLetterReason
+from hooklane.schemas.records_operator import Fate
 from tests.kafka.records import Outgoing, produce
 from tests.support.operator_commands import Operator
 from tests.support.operator_facts import (
@@ -21,6 +22,7 @@ from tests.support.operator_facts import (
     lane_id,
     of_a_newer_version,
     stored_letter,
+    stored_mark,
 )
 from tests.support.site import PARTITIONS, Site
 from tests.support.webhook_sink import Answer, WebhookSink
@@ -167,8 +169,31 @@ def test_since_does_not_read_what_is_older(
     seen = counted_lines(monkeypatch)
     assert sequences(operator.json("dead-letters", "list", "--since", "2h")) == [500]
     assert len(seen) == 1
+    # To the end all the same: what became of a letter stands behind it.
     assert len(operator.json("dead-letters", "list", "--until", "2h")) == 100
-    assert len(seen) == 101
+    assert len(seen) == 1 + 101
+
+
+def test_letters_that_are_not_open_make_room_for_older_ones(
+    site: Site, operator: Operator, now_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest open ones are shown, however many behind them were redriven or purged."""
+    letters = [a_letter(lane_id(n % 5), n, now_ms - 400 + n) for n in range(60)]
+    put(site, *map(stored_letter, letters))
+    fates = {n: Fate.REDRIVEN if n % 2 else Fate.PURGED for n in range(10, 60)}
+    put(site, *(stored_mark(letters[n], fate, now_ms) for n, fate in fates.items()))
+    monkeypatch.setattr(log_reader, "SPARE", 0)
+    assert sequences(operator.json("dead-letters", "list", "--limit", "3")) == [7, 8, 9]
+    assert operator.err == "Only the newest 3 are shown: --limit N shows more.\n"
+    redriven = operator.json("dead-letters", "list", "--state", "redriven", "--limit", "2")
+    assert [(row["sequence"], row["state"]) for row in redriven] == [
+        (57, "redriven"),
+        (59, "redriven"),
+    ]
+    every = operator.json("dead-letters", "list", "--state", "all")
+    assert [row["state"] for row in every[8:12]] == ["open", "open", "purged", "redriven"]
+    shown = operator.json("dead-letters", "show", f"{letters[11].lane}:11")
+    assert (shown["state"], shown["state_by"], shown["state_run"]) == ("redriven", "ada", "run")
 
 
 def test_a_delivery_given_up_twice_is_one(site: Site, operator: Operator, now_ms: int) -> None:

@@ -62,6 +62,7 @@ def hooklane(
     monkeypatch.setenv("HOOKLANE_KAFKA__BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
     monkeypatch.setenv("HOOKLANE_TOPICS__PREFIX", prefix)
     topic = create_topic(kafka, f"{prefix}.subscriptions", config={"cleanup.policy": "compact"})
+    create_topic(kafka, f"{prefix}.audit")
     return Commands(kafka, topic, capsys)
 
 

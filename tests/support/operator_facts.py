@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hooklane.schemas.codec import ATTEMPTS, DEAD_LETTERS
+from hooklane.schemas.codec import ATTEMPTS, DEAD_LETTERS, LETTER_MARKS
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId, lane_partition
 from hooklane.schemas.letter import GivenUp, letter_of
@@ -12,6 +12,7 @@ from hooklane.schemas.records import (
     DeadLetterReason,
     DeliveryAttempt,
 )
+from hooklane.schemas.records_operator import Fate, LetterMark
 from tests.kafka.records import Outgoing
 from tests.support.site import PARTITIONS
 
@@ -82,6 +83,12 @@ def stored_attempt(attempt: DeliveryAttempt) -> Outgoing:
 
 def stored_letter(letter: DeadLetter) -> Outgoing:
     return _stored(letter.lane, DEAD_LETTERS.encode(letter), letter.at_ms)
+
+
+def stored_mark(letter: DeadLetter, fate: Fate, at_ms: int) -> Outgoing:
+    """Ada has done that with it."""
+    mark = LetterMark(letter.lane, letter.sequence, fate, "run", at_ms, "ada")
+    return _stored(letter.lane, LETTER_MARKS.encode(mark), at_ms)
 
 
 def of_a_newer_version(lane: LaneId, at_ms: int) -> Outgoing:

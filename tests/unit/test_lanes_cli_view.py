@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hooklane.ops.lanes_act import NewerTaskError, RecordPlace, retry_ticket, skip_letter
+from hooklane.ops.lanes_selection import LaneSelection
 from hooklane.ops.lanes_view import WaitingLane, known_task, lane_row, task_rows, ticket_row
 from hooklane.schemas.book import SubscriptionBook
 from hooklane.schemas.codec import DEAD_LETTERS, TASKS
@@ -183,3 +184,36 @@ def test_a_broken_task_is_given_up_with_its_bytes() -> None:
     assert (letter.value, letter.event, letter.subscription) == (b"rubbish", None, None)
     assert (letter.topic, letter.partition, letter.offset) == ("hooklane.backlog", 3, 99)
     assert "broken" in letter.detail
+
+
+@pytest.mark.parametrize(
+    ("selection", "meant"),
+    [
+        (LaneSelection(), True),
+        (LaneSelection("billing", frozenset({b"c-1"})), True),
+        (LaneSelection("shipping"), False),
+        (LaneSelection(keys=frozenset({b"c-2"})), False),
+        (LaneSelection(halted=True), False),
+        (LaneSelection(depth=4), True),
+        (LaneSelection(depth=5), False),
+        (LaneSelection(error="500 internal"), True),
+        (LaneSelection(error="timeout"), False),
+        (LaneSelection(due_by_ms=NOW_MS + 5000), True),
+        (LaneSelection(due_by_ms=NOW_MS + 4999), False),
+    ],
+)
+def test_which_lanes_are_meant(selection: LaneSelection, meant: bool) -> None:
+    """By subscription, key, halt, depth, a part of the last error, and when it is tried again."""
+    lane = a_lane()
+    lane.take_attempt(an_attempt(LANE, 7, NOW_MS))
+    found = selection.may_hold(lane) and selection.is_due(lane) and selection.has_error(lane)
+    assert found == meant
+
+
+def test_a_lane_without_a_known_error_or_time_is_of_no_such_selection() -> None:
+    """What is not known is not guessed: neither tried within a time nor failed by a word."""
+    unread = a_lane(b"rubbish")
+    assert not LaneSelection(due_by_ms=NOW_MS).is_due(unread)
+    assert not LaneSelection(error="500").has_error(a_lane())
+    assert LaneSelection(error="500").needs_tasks
+    assert not LaneSelection(depth=9, halted=True).needs_tasks

@@ -11,9 +11,11 @@ import pytest
 
 from hooklane.schemas.codec import (
     ATTEMPTS,
+    AUDITS,
     DEAD_LETTERS,
     LANES,
     LEDGERS,
+    LETTER_MARKS,
     TASKS,
     TICKETS,
     Codec,
@@ -33,6 +35,7 @@ from hooklane.schemas.records import (
     RetryTicket,
     Span,
 )
+from hooklane.schemas.records_operator import AuditRecord, AuditState, Fate, LetterMark
 
 FOLDER = Path(__file__).parent / "data" / "records"
 LANE = LaneId("0123456789abcdef" * 2)
@@ -181,6 +184,27 @@ SAMPLES: dict[str, tuple[Codec[Any], object]] = {
             value=b"\x00\xff",
             headers=(Header("content-type", b"application/cloudevents+json"), Header("x", None)),
         ),
+    ),
+    "audit.1": (
+        AUDITS,
+        AuditRecord(
+            id="01KB0000000000000000000000",
+            at_ms=1_790_000_900_000,
+            by="ada",
+            host="ops-1",
+            action="dead-letters redrive",
+            state=AuditState.INTERRUPTED,
+            command="hooklane dead-letters redrive --subscription billing-invoices",
+            subscription="billing-invoices",
+            selection={"subscription": "billing-invoices"},
+            count=12,
+            detail="12 of 40 were redriven",
+            why="ticket 4711",
+        ),
+    ),
+    "letter_mark.1": (
+        LETTER_MARKS,
+        LetterMark(LANE, 41, Fate.REDRIVEN, "01KB0000000000000000000000", 1_790_000_900_000, "ada"),
     ),
 }
 

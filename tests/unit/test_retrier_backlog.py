@@ -161,6 +161,13 @@ def test_a_one_shot_lane_gets_no_release() -> None:
     assert bench.ack(*bench.ends(begun(bench), DELIVERED)) == []
 
 
+def test_a_lane_of_a_run_gets_no_release() -> None:
+    """Rule 12: no fan-out delivers in the lane of a replay or redrive, so none waits for it."""
+    bench = stand()
+    bench.redirect(task(3, run="01JD"))
+    assert bench.ack(*bench.ends(begun(bench), DELIVERED)) == []
+
+
 def test_failed_rests_once_its_ticket_is_acked() -> None:
     """Rule 10: a ticket in the next tier; until it is durable the lane is at work."""
     bench = stand()

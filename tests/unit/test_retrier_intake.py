@@ -35,6 +35,13 @@ def test_a_task_is_kept_as_it_is_in_the_backlog() -> None:
     assert bench.spool.get(of.lane, 1) == waiting(of, partition=3)
 
 
+def test_a_task_of_a_run_is_as_old_as_its_run() -> None:
+    """Rule 12: an event of last month that is replayed now does not count as waiting since then."""
+    bench = stand()
+    bench.redirect(task(1, run="01JD", redirected_ms=NOW_MS))
+    assert bench.spool.oldest_ms() == NOW_MS
+
+
 def test_a_ticket_before_its_task_waits_for_it() -> None:
     """Rule 8: tiers and backlog are read side by side; the ticket counts once the task is there."""
     bench = stand()

@@ -87,6 +87,17 @@ def test_what_is_counted() -> None:
     assert shop.metrics.dead_letters._value.get() == 1
 
 
+def test_the_latency_of_a_run_is_not_that_of_an_event() -> None:
+    """Rule 12: a replay counts its attempts, and leaves the time from record to 2xx as it is."""
+    shop = Shop()
+    of = task(1, run="01JD")
+    shop.redirect(of)
+    shop.step()
+    shop.receivers.end(of, DELIVERED)
+    assert shop.metrics.attempts[AttemptOutcome.DELIVERED].value == 1
+    assert shop.metrics.delivery_latency.sum == 0
+
+
 def test_attempts_in_flight_are_counted_down() -> None:
     """Section 7: an idle retrier shows no attempt under way."""
     shop = Shop()

@@ -71,6 +71,7 @@ def test_topics_have_the_names_of_the_design() -> None:
         "acme.lanes",
         "acme.attempts",
         "acme.dead-letters",
+        "acme.audit",
         "acme.retry.5s",
         "acme.retry.30m",
     ]

@@ -53,9 +53,10 @@ def findings(found: dict[str, FoundTopic], around: Surroundings = ALONE) -> list
 
 
 def test_the_plan_has_every_topic_once() -> None:
-    """One partition for the subscriptions, N for all others, the tiers included."""
+    """One partition for the subscriptions and the audit, N for all others, the tiers included."""
     partitions = {one.name: one.partitions for one in wanted_topics(PLAN, ALONE)}
-    assert partitions == dict.fromkeys(PLAN.names.all(TIERS), 12) | {"p.subscriptions": 1}
+    single = {"p.subscriptions": 1, "p.audit": 1}
+    assert partitions == dict.fromkeys(PLAN.names.all(TIERS), 12) | single
 
 
 @pytest.mark.parametrize("topic", ["p.backlog", "p.lanes"])
@@ -82,6 +83,7 @@ def test_the_subscriptions_keep_their_versions() -> None:
     [
         ("p.attempts", 7),
         ("p.dead-letters", 30),
+        ("p.audit", 365),
         ("p.retry.5s", 30),
         ("p.retry.10h", 30),
         ("p.retry.20d", 200),
@@ -177,6 +179,20 @@ def test_a_missing_topic_is_one_finding() -> None:
     del found["p.lanes"]
     (finding,) = findings(found)
     assert complaint([finding]) == "Topic p.lanes is missing; `hooklane topics apply` mends it."
+
+
+@pytest.mark.parametrize("what", ["topic", "partitions", "replicas", "cleanup.policy"])
+def test_no_service_waits_for_the_audit(what: str) -> None:
+    """Only commands write it: what is wrong with it is told, and keeps no service from starting."""
+    found = as_wanted(THREE)
+    there = found.pop("p.audit")
+    if what == "partitions":
+        found["p.audit"] = replace(there, partitions=3)
+    elif what == "replicas":
+        found["p.audit"] = replace(there, replicas=1)
+    elif what == "cleanup.policy":
+        found["p.audit"] = replace(there, configs={**there.configs, what: "compact"})
+    assert [(one.what, one.vital) for one in findings(found, THREE)] == [(what, False)]
 
 
 def test_the_worst_is_said_first() -> None:

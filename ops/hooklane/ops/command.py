@@ -28,10 +28,11 @@ USUAL_EXITS: Mapping[int, str] = {0: "done", 1: "failed", 2: "wrong usage or set
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """The root's options, for every command below it."""
+    """The root's options, for every command below it; `typed` are all arguments."""
 
     config: Path | None = None
     debug: bool = False
+    typed: tuple[str, ...] = ()
 
 
 def explain(

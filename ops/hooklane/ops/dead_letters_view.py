@@ -2,16 +2,19 @@
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hooklane.ops.attempts_view import attempt_row
+from hooklane.ops.letter_state import STATE_FIELDS, LetterState, is_wanted, state_row
 from hooklane.ops.log_selection import ALWAYS, Window, content, key_text, moment
 from hooklane.ops.output import Column, Row
 from hooklane.runtime.errors import UsageError
-from hooklane.schemas.codec import DEAD_LETTERS, CodecError
+from hooklane.schemas.codec import DEAD_LETTERS, LETTER_MARKS, CodecError
 from hooklane.schemas.event import Event
+from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import DeadLetter, DeadLetterReason
+from hooklane.schemas.records_operator import LetterMark
 
 SHORT = 12
 """How much of the lane a table shows in an id: any unique 8 digits name it."""
@@ -30,7 +33,7 @@ COLUMNS = (
 FIELDS = (
     "id", "time", "lane", "sequence", "subscription", "run", "key", "event_id", "event_type",
     "webhook_id", "reason", "detail", "attempts", "last_status", "last_attempt_at", "topic",
-    "partition", "offset", "event_time", "unreadable",
+    "partition", "offset", "event_time", "unreadable", *STATE_FIELDS,
 )  # fmt: skip
 _ID = re.compile(r"([0-9a-f]{8,32})(?::(0|[1-9][0-9]{0,18}|\?))?")
 _UNKNOWN = "?"
@@ -66,6 +69,11 @@ class LetterId:
     def is_whole_lane(self) -> bool:
         return len(self.lane) == 32
 
+    @property
+    def typed_lane(self) -> LaneId:
+        """The lane, where it is whole."""
+        return LaneId(self.lane)
+
     def names(self, letter: str) -> bool:
         """Whether it is the letter of this whole id."""
         lane, _, sequence = letter.rpartition(":")
@@ -74,6 +82,21 @@ class LetterId:
 
 def letter_id(letter: DeadLetter) -> str:
     return f"{letter.lane}:{letter.sequence}"
+
+
+def mark_of(value: bytes) -> LetterMark | None:
+    """The mark that a record is; None for any other record, and for one that is broken."""
+    if not LETTER_MARKS.wrote(value):
+        return None
+    try:
+        return LETTER_MARKS.decode(value)
+    except CodecError:
+        return None
+
+
+def mark_id(mark: LetterMark) -> str:
+    """The id of the letter that it is about."""
+    return f"{mark.lane}:{mark.sequence}"
 
 
 def unread_id(key: bytes | None) -> str:
@@ -89,17 +112,21 @@ class LetterSelection:
     subscription: str | None = None
     keys: frozenset[bytes] | None = None
     reason: DeadLetterReason | None = None
+    ids: tuple[LetterId, ...] = ()
 
     @property
     def is_all(self) -> bool:
         """Whether nothing but the time is asked for."""
-        return self.subscription is None and self.keys is None and self.reason is None
+        asked = (self.subscription, self.keys, self.reason)
+        return not self.ids and all(one is None for one in asked)
 
     def may_hold(self, value: bytes) -> bool:
         """Whether a record's bytes can be one that is meant: Avro has text as it is."""
         texts = (self.subscription, self.reason)
-        return all(one is None or one.encode() in value for one in texts) and (
-            self.keys is None or any(one in value for one in self.keys)
+        return (
+            all(one is None or one.encode() in value for one in texts)
+            and (self.keys is None or any(one in value for one in self.keys))
+            and (not self.ids or any(one.lane.encode() in value for one in self.ids))
         )
 
     def holds(self, letter: DeadLetter) -> bool:
@@ -108,25 +135,57 @@ class LetterSelection:
             and self.subscription in {None, letter.subscription}
             and (self.keys is None or letter.key in self.keys)
             and self.reason in {None, letter.reason}
+            and (not self.ids or any(one.names(letter_id(letter)) for one in self.ids))
         )
 
 
 class LetterPicker:
-    """Takes the letters that are meant. `unread` counts records that cannot be read and may be."""
+    """Takes the letters that are meant. `unread` counts records that cannot be read and may be.
 
-    def __init__(self, selection: LetterSelection) -> None:
+    `marks`: those that are known from the beginning; of letters that were picked before their
+    mark came, `with_states` leaves out what is not wanted.
+    """
+
+    def __init__(
+        self,
+        selection: LetterSelection,
+        wanted: LetterState,
+        marks: Mapping[str, LetterMark] | None = None,
+    ) -> None:
         self._selection = selection
+        self._wanted = wanted
+        self.marks: dict[str, LetterMark] = dict(marks or {})
+        self._known = frozenset(self.marks)
         self.unread = 0
 
     def pick(self, key: bytes | None, value: bytes | None, at_ms: int) -> tuple[int, Row] | None:
         """The time and the row of a record, if it is meant. `at_ms`: the record's timestamp."""
-        if value is None or not self._selection.may_hold(value):
-            return None
+        mark = None if value is None else mark_of(value)
+        if mark is not None:
+            self.marks[mark_id(mark)] = mark
+        elif value is not None and self._selection.may_hold(value):
+            return self._letter(key, value, at_ms)
+        return None
+
+    def with_states(self, rows: Iterable[Row]) -> list[Row]:
+        """Rows that were picked, with what became of each, as far as that is wanted."""
+        found = []
+        for row in rows:
+            mark = self.marks.get(str(row["id"]))
+            if row["unreadable"] is not None:
+                found.append(row)
+            elif is_wanted(mark, self._wanted):
+                found.append({**row, **state_row(mark)})
+        return found
+
+    def _letter(self, key: bytes | None, value: bytes, at_ms: int) -> tuple[int, Row] | None:
         try:
             letter = DEAD_LETTERS.decode(value)
         except CodecError as error:
             return self._unread(key, at_ms, str(error))
         if not self._selection.holds(letter):
+            return None
+        if self._known and not is_wanted(self.marks.get(letter_id(letter)), self._wanted):
             return None
         return letter.at_ms, letter_row(letter)
 
@@ -164,6 +223,7 @@ def letter_row(letter: DeadLetter) -> Row:
         "offset": letter.offset,
         "event_time": moment(letter.timestamp_ms),
         "unreadable": None,
+        **state_row(None),
     }
 
 
@@ -185,7 +245,9 @@ def table_row(row: Row) -> Row:
     return {**row, "id": f"{lane[:SHORT]}:{sequence}"}
 
 
-def shown_letter(key: bytes | None, value: bytes, at_ms: int) -> Row:
+def shown_letter(
+    key: bytes | None, value: bytes, at_ms: int, mark: LetterMark | None = None
+) -> Row:
     """Everything of one letter, with its last attempt and its payload."""
     try:
         letter = DEAD_LETTERS.decode(value)
@@ -195,6 +257,7 @@ def shown_letter(key: bytes | None, value: bytes, at_ms: int) -> Row:
     last = letter.last_attempt
     return {
         **letter_row(letter),
+        **state_row(mark),
         "uid": letter.uid,
         "topic_id": letter.topic_id,
         "group": letter.group,

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
+from hooklane.ops.audit_action import Action, ByOption, WhyOption
 from hooklane.ops.command import command_group, explain, settings_of
+from hooklane.ops.lanes_selection import LaneSelection
 from hooklane.ops.log_selection import KeyOption, SubscriptionOption, typed_keys
 from hooklane.ops.output import (
     Column,
@@ -19,6 +21,7 @@ from hooklane.ops.output import (
     print_rows,
 )
 from hooklane.runtime.errors import UsageError
+from hooklane.schemas.topics import Delay
 
 if TYPE_CHECKING:
     from hooklane.ops.lanes_desk import LaneDesk
@@ -38,6 +41,17 @@ LaneArgument: TypeAlias = Annotated[
 ]
 HaltedOption: TypeAlias = Annotated[
     bool, typer.Option("--halted", help="Only lanes that wait for an operator.")
+]
+DepthOption: TypeAlias = Annotated[
+    int, typer.Option("--depth", metavar="N", min=1, help="Only lanes with N tasks or more.")
+]
+ErrorOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--error", metavar="TEXT", help="Only lanes with this in their last error."),
+]
+DueOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--due-within", metavar="TIME", help="Only lanes that are tried within 10m, 2h."),
 ]
 
 _FIELDS = (
@@ -59,7 +73,8 @@ RETRIED = (Column("lane"), Column("subscription"), Column("sequence"), Column("a
         "`lanes show` looks further. A table shows 12 digits of a lane, enough to name it.\n\n"
         f"JSON fields: {_FIELDS}.",
         example="hooklane lanes list\n"
-        "hooklane lanes list --subscription billing-invoices --halted --output json",
+        "hooklane lanes list --subscription billing-invoices --halted --output json\n"
+        "hooklane lanes list --depth 100 --error 'certificate' --due-within 10m",
     ),
 )
 def list_lanes(
@@ -67,6 +82,9 @@ def list_lanes(
     subscription: SubscriptionOption = None,
     key: KeyOption = None,
     halted: HaltedOption = False,
+    depth: DepthOption = 1,
+    error: ErrorOption = None,
+    due_within: DueOption = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     from hooklane.ops.lanes_view import (  # noqa: PLC0415 - slow to import
@@ -75,9 +93,9 @@ def list_lanes(
         table_row,
     )
 
+    selection = _selection(subscription, key, halted, depth, error, due_within)
     with _desk(context) as desk:
-        lanes = desk.selected(subscription, typed_keys(key), halted=halted)
-        desk.finder.add_last_attempts(lanes, LIST_ATTEMPTS)
+        lanes = desk.selected(selection, LIST_ATTEMPTS)
         book = desk.book()
     now_ms = _now_ms()
     rows = [lane_row(lane, book, now_ms) for lane in lanes]
@@ -137,11 +155,12 @@ def show(
         "subscription's lanes wait on until it is resumed.\n\n"
         "JSON fields: lane, subscription, key, sequence, attempts, nudge.",
         example="hooklane lanes retry 3f2a9c01\n"
-        "hooklane lanes retry --subscription billing-invoices --halted",
+        "hooklane lanes retry --subscription billing-invoices --halted\n"
+        "hooklane lanes retry -s billing-invoices --error timeout --why 'it is back'",
         exits={0: "done", 1: "failed, or nothing waits there", 2: "wrong usage or setting"},
     ),
 )
-def retry(
+def retry(  # noqa: PLR0913, PLR0917 - a command's options
     context: typer.Context,
     lane: Annotated[
         str | None,
@@ -150,18 +169,34 @@ def retry(
     subscription: SubscriptionOption = None,
     key: KeyOption = None,
     halted: HaltedOption = False,
+    depth: DepthOption = 1,
+    error: ErrorOption = None,
+    due_within: DueOption = None,
+    by: ByOption = None,
+    why: WhyOption = "",
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     if (lane is None) == (subscription is None):
         raise UsageError("Name a LANE, or select lanes by --subscription: one of the two.")
-    if lane is not None and (key is not None or halted):
-        raise UsageError("--key and --halted select among lanes of a --subscription: leave LANE.")
+    selection = _selection(subscription, key, halted, depth, error, due_within)
+    if lane is not None and selection != LaneSelection():
+        raise UsageError(
+            "--key, --halted, --depth, --error and --due-within select among the lanes of a "
+            "--subscription: leave out LANE."
+        )
+    asked = {
+        "lane": lane,
+        "subscription": subscription,
+        "key": key,
+        "halted": "yes" if halted else None,
+        "depth": str(depth) if depth > 1 else None,
+        "error": error,
+        "due_within": due_within,
+    }
+    action = Action.of(context, "lanes retry", by, why, subscription=subscription, selection=asked)
     with _desk(context) as desk:
-        if lane is not None:
-            lanes = [desk.shown(lane, 1)]
-        else:
-            lanes = desk.selected(subscription, typed_keys(key), halted=halted)
-        rows = desk.retry(lanes, _now_ms())
+        lanes = [desk.shown(lane, 1)] if lane is not None else desk.selected(selection, 0)
+        rows = desk.retry(lanes, action, _now_ms())
     print_rows(rows, RETRIED, output)
     count = len(rows)
     notice(f"{count} lane{'' if count == 1 else 's'} may be tried now.")
@@ -187,13 +222,40 @@ def skip(
         typer.Option("--sequence", metavar="N", min=0, help="This task instead of the first."),
     ] = None,
     yes: YesOption = False,
+    by: ByOption = None,
+    why: WhyOption = "",
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     with _desk(context) as desk:
         chosen = desk.chosen(lane, sequence, SHOW_ATTEMPTS)
         confirm(f"Give up {chosen.described()}?", yes=yes)
-        row = desk.skip(chosen, _now_ms())
+        action = Action.of(
+            context,
+            "lanes skip",
+            by,
+            why,
+            subscription=chosen.subscription,
+            selection={"task": chosen.id},
+        )
+        row = desk.skip(chosen, action, _now_ms())
     print_record(row, output)
+
+
+def _selection(
+    subscription: str | None,
+    key: str | None,
+    halted: bool,
+    depth: int,
+    error: str | None,
+    due_within: str | None,
+) -> "LaneSelection":
+    due_by_ms = None
+    if due_within is not None:
+        try:
+            due_by_ms = _now_ms() + round(Delay.parse(due_within).seconds * 1000)
+        except ValueError as wrong:
+            raise UsageError(f"--due-within {wrong}.") from None
+    return LaneSelection(subscription, typed_keys(key), halted, depth, error, due_by_ms)
 
 
 def _desk(context: typer.Context) -> "LaneDesk":

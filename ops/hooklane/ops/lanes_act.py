@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -14,6 +14,7 @@ from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_clients import open_producer
 from hooklane.schemas.codec import DEAD_LETTERS, TASKS, TICKETS
 from hooklane.schemas.lane import LaneId
+from hooklane.schemas.outgoing import Record
 from hooklane.schemas.records import DeadLetter, DeadLetterReason, RetryTicket
 from hooklane.schemas.topics import Delay, TopicNames, task_key
 
@@ -24,15 +25,6 @@ Answered: TypeAlias = Callable[[KafkaError | None, Message], None]
 
 class NewerTaskError(HooklaneError):
     """This version cannot read the task."""
-
-
-class Written(NamedTuple):
-    """One record to write. A value of None is a tombstone."""
-
-    topic: str
-    partition: int
-    key: bytes
-    value: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +96,19 @@ def skip_letter(lane: WaitingLane, record: bytes, place: RecordPlace, now_ms: in
 
 def ticket_record(
     ticket: RetryTicket, names: TopicNames, tiers: Sequence[Delay], partition: int
-) -> Written:
+) -> Record:
     """In the shortest tier, which is looked at soonest."""
     topic = names.retry(min(tiers))
-    return Written(topic, partition, ticket.lane.encode(), TICKETS.encode(ticket))
+    return Record(topic, partition, ticket.lane.encode(), TICKETS.encode(ticket))
 
 
-def letter_record(letter: DeadLetter, names: TopicNames, partition: int) -> Written:
+def letter_record(letter: DeadLetter, names: TopicNames, partition: int) -> Record:
     value = DEAD_LETTERS.encode(letter)
-    return Written(names.dead_letters, partition, letter.lane.encode(), value)
+    return Record(names.dead_letters, partition, letter.lane.encode(), value)
 
 
-def tombstone_record(lane: LaneId, sequence: int, names: TopicNames, partition: int) -> Written:
-    return Written(names.backlog, partition, task_key(lane, sequence), None)
+def tombstone_record(lane: LaneId, sequence: int, names: TopicNames, partition: int) -> Record:
+    return Record(names.backlog, partition, task_key(lane, sequence), None)
 
 
 class RecordWriter:
@@ -128,7 +120,7 @@ class RecordWriter:
         self._timeout_s = int(config["message.timeout.ms"]) / 1000 + _FLUSH_EXTRA_S
         self._producer: Producer = open_producer(config)
 
-    def write(self, records: Sequence[Written]) -> None:
+    def write(self, records: Sequence[Record]) -> None:
         """In their order; returns when every one is acknowledged.
 
         Raises:
@@ -155,7 +147,7 @@ class RecordWriter:
                 f"({said}): check the brokers and do it again, that does no harm."
             )
 
-    def _sent(self, record: Written, answered: Answered) -> bool:
+    def _sent(self, record: Record, answered: Answered) -> bool:
         """Whether the client took it; false while its queue is full."""
         try:
             self._producer.produce(

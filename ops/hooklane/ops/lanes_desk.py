@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
+from hooklane.ops.audit_action import Action
+from hooklane.ops.audit_write import audit_record
 from hooklane.ops.lanes_act import (
     RecordPlace,
     RecordWriter,
@@ -15,17 +17,22 @@ from hooklane.ops.lanes_act import (
     tombstone_record,
 )
 from hooklane.ops.lanes_read import FoundLane, LaneFinder, NoSuchLaneError
+from hooklane.ops.lanes_selection import LaneSelection
 from hooklane.ops.lanes_view import TaskFacts, WaitingLane
 from hooklane.ops.log_reader import open_reader
 from hooklane.ops.log_selection import key_text
 from hooklane.ops.output import Row, notice
+from hooklane.ops.run_desk import RunDesk
 from hooklane.ops.subscriptions_topic import ConfigTopic
-from hooklane.runtime.errors import TopicsError
 from hooklane.runtime.kafka_settings import access_from
 from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import SubscriptionBook
 from hooklane.schemas.lane import LaneId
+from hooklane.schemas.records_operator import AuditRecord, AuditState
 from hooklane.schemas.topics import task_key
+
+FOR_ERRORS: Final = 10_000
+"""How many of the newest attempts in each partition are looked through for last errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,16 @@ class Chosen:
     found: FoundLane
     lane: WaitingLane
     record: bytes
+
+    @property
+    def subscription(self) -> str | None:
+        task = self.lane.first
+        return task.subscription if isinstance(task, TaskFacts) else None
+
+    @property
+    def id(self) -> str:
+        """As that of the dead letter that it would be."""
+        return task_key(self.lane.lane, self.lane.first.sequence).decode()
 
     def described(self) -> str:
         task = self.lane.first
@@ -52,6 +69,7 @@ class LaneDesk:
         self._names = settings.topic_names
         self._tiers = settings.retry.tiers
         self._reader = open_reader(settings)
+        self._runs = RunDesk(self._reader, self._names)
         self.finder = LaneFinder(self._reader, self._names, self._tiers)
 
     def __enter__(self) -> Self:
@@ -69,17 +87,22 @@ class LaneDesk:
         """The subscriptions, for tenants and states."""
         return ConfigTopic(self._settings).read()
 
-    def selected(
-        self, subscription: str | None, keys: frozenset[bytes] | None, *, halted: bool
-    ) -> list[WaitingLane]:
-        """The lanes that are meant, by subscription, then by what has waited longest."""
+    def selected(self, selection: LaneSelection, attempts: int) -> list[WaitingLane]:
+        """The lanes that are meant, by subscription, then by what has waited longest.
+
+        Last errors are looked for among so many of the newest attempts of each partition; 0: only
+        where the selection asks for them, and then among `FOR_ERRORS`.
+        """
         index = self.finder.all()
         every = self.finder.lanes(index, index.lanes, tasks=1)
-        lanes = [lane for lane in every if lane.is_of(subscription, keys)]
-        if subscription is not None or keys is not None:
+        lanes = [lane for lane in every if selection.may_hold(lane)]
+        if selection.needs_tasks:
             _tell_unread(every)
         self.finder.add_tickets(lanes)
-        return sorted((lane for lane in lanes if lane.halted or not halted), key=_order)
+        lanes = [lane for lane in lanes if selection.is_due(lane)]
+        if attempts or selection.error is not None:
+            self.finder.add_last_attempts(lanes, attempts or FOR_ERRORS)
+        return sorted(filter(selection.has_error, lanes), key=_order)
 
     def shown(self, given: str, tasks: int) -> WaitingLane:
         """One lane with its first so many tasks.
@@ -104,8 +127,8 @@ class LaneDesk:
         self.finder.add_last_attempts([lane], attempts)
         return Chosen(found, lane, record)
 
-    def retry(self, lanes: Sequence[WaitingLane], now_ms: int) -> list[Row]:
-        """Write a ticket for each; a row for each.
+    def retry(self, lanes: Sequence[WaitingLane], action: Action, now_ms: int) -> list[Row]:
+        """Write a ticket for each, behind the audit's record; a row for each.
 
         Raises:
             NewerTaskError: the first task of one cannot be read; nothing is written.
@@ -113,8 +136,9 @@ class LaneDesk:
         """
         tickets = [retry_ticket(lane, now_ms) for lane in lanes]
         if tickets:
-            self._check_layout(self._names.retry(min(self._tiers)))
-            RecordWriter(access_from(self._settings)).write(
+            self._runs.check_layout(self._names.retry(min(self._tiers)))
+            writer = self._writer_after(action.record(AuditState.DONE, now_ms, count=len(tickets)))
+            writer.write(
                 [
                     ticket_record(one, self._names, self._tiers, self.finder.partition(one.lane))
                     for one in tickets
@@ -132,29 +156,41 @@ class LaneDesk:
             for lane, ticket in zip(lanes, tickets, strict=True)
         ]
 
-    def skip(self, chosen: Chosen, now_ms: int) -> Row:
+    def skip(self, chosen: Chosen, action: Action, now_ms: int) -> Row:
         """First the dead letter, acknowledged, then the tombstone (rule 11).
 
         Raises:
             NewerTaskError: the task cannot be read; nothing is written.
             BrokerError: one was not acknowledged; then the task may wait still.
         """
-        self._check_layout(self._names.dead_letters)
+        self._runs.check_layout(self._names.dead_letters)
         lane, task = chosen.lane, chosen.lane.first
         partition = self.finder.partition(lane.lane)
         letter = skip_letter(lane, chosen.record, self._place(chosen), now_ms)
-        writer = RecordWriter(access_from(self._settings))
+        audit = action.record(AuditState.DONE, now_ms, count=1, detail=chosen.described())
+        writer = self._writer_after(audit)
         writer.write([letter_record(letter, self._names, partition)])
         writer.write([tombstone_record(lane.lane, task.sequence, self._names, partition)])
         return {
             "lane": lane.lane,
             "sequence": task.sequence,
-            "subscription": task.subscription if isinstance(task, TaskFacts) else None,
+            "subscription": chosen.subscription,
             "key": _key(lane),
             "event_id": task.event_id if isinstance(task, TaskFacts) else None,
-            "dead_letter": task_key(lane.lane, task.sequence).decode(),
+            "dead_letter": chosen.id,
             "left": lane.depth - 1,
         }
+
+    def _writer_after(self, record: AuditRecord) -> RecordWriter:
+        """What writes, once the audit has this.
+
+        Raises:
+            TopicsError: there is no audit topic.
+        """
+        self._reader.count(self._names.audit)
+        writer = RecordWriter(access_from(self._settings))
+        writer.write([audit_record(record, self._names)])
+        return writer
 
     def _place(self, chosen: Chosen) -> RecordPlace:
         topic = self._names.backlog
@@ -162,15 +198,6 @@ class LaneDesk:
         return RecordPlace(
             topic, self._reader.topic_id(topic), self.finder.partition(chosen.lane.lane), offset
         )
-
-    def _check_layout(self, topic: str) -> None:
-        """A lane's records must be in the partition of one number in every topic."""
-        backlog = self._names.backlog
-        if self._reader.count(topic) != self._reader.count(backlog):
-            raise TopicsError(
-                f"{topic} has {self._reader.count(topic)} partitions and {backlog} has "
-                f"{self._reader.count(backlog)}: `hooklane topics check` says what to do."
-            )
 
 
 def _order(lane: WaitingLane) -> tuple[str, int, LaneId]:

@@ -95,6 +95,11 @@ class WaitingLane:
     def halted(self) -> bool:
         return self.standing is not None and self.standing.halted
 
+    @property
+    def last_error(self) -> str | None:
+        """Why its first task is not delivered, where that is known."""
+        return None if self.last is None else self.last.detail or self.last.reason
+
     def take_ticket(self, tier: str, ticket: RetryTicket) -> None:
         """Of the task's own values and its tickets the highest (attempts, nudge) holds (rule 8)."""
         if ticket.sequence != self.first.sequence:
@@ -170,7 +175,7 @@ def lane_row(lane: WaitingLane, book: SubscriptionBook, now_ms: int) -> Row:
         "halted": lane.halted,
         "due": None if standing is None or standing.due_ms == AT_ONCE else moment(standing.due_ms),
         "next": next_try(standing, state, now_ms),
-        "last_error": None if last is None else last.detail or last.reason,
+        "last_error": lane.last_error,
         "last_status": None if last is None else last.status,
         "last_attempt_at": None if last is None else moment(last.started_ms),
         "unreadable": lane.first.why if isinstance(lane.first, UnreadTask) else None,

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Final, NamedTuple, Self, cast
+from typing import Final, NamedTuple, Self, TypeVar, cast
 
 from confluent_kafka import (
     Consumer,
@@ -27,12 +27,13 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from hooklane.ops.output import notice
 from hooklane.runtime import kafka
-from hooklane.runtime.errors import BrokerError, TopicsError
+from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import KafkaAdmin, Partition, check_reachable
 from hooklane.runtime.kafka_clients import open_consumer
 from hooklane.runtime.kafka_settings import access_from
 from hooklane.runtime.settings import Settings
+from hooklane.runtime.topic_words import missing_topic
 
 _REACH_S: Final = 5.0
 _STALL_S: Final = 30.0
@@ -71,6 +72,7 @@ class Span(NamedTuple):
 
 
 Spans = Mapping[Partition, Span]
+R = TypeVar("R")
 
 
 def newest(spans: Spans, records: int) -> dict[Partition, Span]:
@@ -124,10 +126,7 @@ class LogReader:
             TopicsError: it is not there.
         """
         if topic not in self.topics():
-            raise TopicsError(
-                f"The topic {topic} is not there: create it by `hooklane topics apply`, or check "
-                "HOOKLANE_TOPICS__PREFIX."
-            )
+            raise missing_topic(topic)
         return self.topics()[topic]
 
     def partitions(self, topic: str) -> list[Partition]:
@@ -138,11 +137,21 @@ class LogReader:
         """The topic's UUID in hex, empty if it has just gone."""
         return self._admin.topic_ids([topic]).get(topic, "")
 
-    def committed(
-        self, group_id: str, partitions: Sequence[Partition]
-    ) -> dict[Partition, int | None]:
-        """What a consumer group has committed, None where nothing."""
-        return self._admin.committed_offsets(group_id, partitions)
+    def max_bytes(self, topic: str) -> int:
+        """How large a record of the topic may be."""
+        found = self._admin.configs([topic]).get(topic, {})
+        return int(found.get("max.message.bytes", 2**20))
+
+    def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
+        """What a group has committed, None where nothing; waits for open transactions to end."""
+        return self._admin.committed_offsets(group, partitions)
+
+    def delete_before(self, offsets: Mapping[Partition, int]) -> None:
+        """Let Kafka delete the records below these offsets."""
+        wanted = [TopicPartition(one.topic, one.number, at) for one, at in offsets.items()]
+        asked = self._admin.client.delete_records(wanted, request_timeout=_STALL_S)
+        for place, future in asked.items():
+            self._admin.answer(future, f"delete records of {place.topic}")
 
     def whole(self, partitions: Sequence[Partition]) -> dict[Partition, Span]:
         """All that there is now, by the high watermarks."""
@@ -178,6 +187,12 @@ class LogReader:
 
     def read(self, spans: Spans, keep: Keep = _every) -> Iterator[Line]:
         """The records of these spans that are wanted; in order within each partition."""
+        return self.read_as(_line, spans, keep)
+
+    def read_as(
+        self, made: Callable[[Message], R], spans: Spans, keep: Keep = _every
+    ) -> Iterator[R]:
+        """The same, each as `made` makes it: headers cost too much for those that have none."""
         left = {one: span.end for one, span in spans.items() if span.first < span.end}
         if not left:
             return
@@ -191,7 +206,8 @@ class LogReader:
                     heard = time.monotonic()
                 elif time.monotonic() > heard + self._stall_s:
                     raise self._stalled(left)
-                yield from self._taken(messages, left, consumer, keep)
+                for message in self._taken(messages, left, consumer, keep):
+                    yield made(message)
                 progress.read(len(messages))
         finally:
             consumer.unassign()
@@ -219,7 +235,7 @@ class LogReader:
         left: dict[Partition, int],
         consumer: Consumer,
         keep: Keep,
-    ) -> Iterator[Line]:
+    ) -> Iterator[Message]:
         for message in messages:
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
@@ -230,7 +246,7 @@ class LogReader:
             if end is None:
                 continue
             if error is None and offset < end and keep(message):
-                yield _line(message)
+                yield message
             if offset + (error is None) >= end:
                 del left[place]
                 consumer.incremental_unassign([TopicPartition(place.topic, place.number)])

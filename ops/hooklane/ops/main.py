@@ -9,7 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from hooklane.ops.command import Invocation, explain
+from hooklane.ops.command import Invocation, explain, invocation_of
 from hooklane.ops.output import notice
 from hooklane.runtime.errors import HooklaneError
 from hooklane.schemas.version import __version__
@@ -48,9 +48,11 @@ COMMANDS = (
     CommandModule("retrier", "hooklane.ops.retrier", "Run the retrier: deliver what waits."),
     CommandModule("lanes", "hooklane.ops.lanes", "Whose deliveries wait, why; retry, skip."),
     CommandModule("dead-letters", "hooklane.ops.dead_letters", "What was given up, and why."),
+    CommandModule("replay", "hooklane.ops.replay", "Deliver past events again, to one."),
     CommandModule("attempts", "hooklane.ops.attempts", "Every HTTP try, and how it ended."),
     CommandModule("trace", "hooklane.ops.trace", "One event's way, and why it has not arrived."),
     CommandModule("doctor", "hooklane.ops.doctor", "Check all that deliveries need; what to do."),
+    CommandModule("audit", "hooklane.ops.audit", "What operators did, and why."),
     CommandModule("config", "hooklane.ops.config", "Show the settings."),
 )
 
@@ -111,7 +113,7 @@ def root(
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    context.obj = Invocation(config=config, debug=debug)
+    context.obj = replace(invocation_of(context), config=config, debug=debug)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -123,7 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code. Every failure is one sentence on stderr."""
     try:
-        typer.main.get_command(app).main(arguments, prog_name="hooklane")
+        typed = Invocation(typed=tuple(arguments))
+        typer.main.get_command(app).main(arguments, prog_name="hooklane", obj=typed)
         sys.stdout.flush()
     except SystemExit as ended:
         return _flushed(ended.code if isinstance(ended.code, int) else 1)

@@ -1,12 +1,15 @@
 """`hooklane subscriptions`: who gets which events."""
 
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
 
 import typer
 
+from hooklane.ops.audit_action import Action, ByOption, WhyOption
 from hooklane.ops.command import command_group, explain, settings_of
 from hooklane.ops.output import (
     OutputFormat,
@@ -41,6 +44,7 @@ from hooklane.ops.ulid import new_ulid
 from hooklane.runtime.errors import HooklaneError, UsageError
 from hooklane.runtime.kafka_settings import policy_from
 from hooklane.schemas.book import Entry, Finding, SubscriptionBook, status_key
+from hooklane.schemas.records_operator import AuditRecord, AuditState
 from hooklane.schemas.subscription import Subscription
 from hooklane.schemas.subscription_parts import State
 
@@ -59,6 +63,28 @@ FilesOption: TypeAlias = Annotated[
     ),
 ]
 IdsArgument: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID...", show_default=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Doing:
+    """What is done with subscriptions, by whom and why: the options of every command that acts."""
+
+    context: typer.Context
+    what: str
+    by: str | None
+    why: str
+
+    def record(self, ids: Sequence[str]) -> AuditRecord:
+        """For the audit; `ids` are those that are really changed."""
+        action = Action.of(
+            self.context,
+            f"subscriptions {self.what}",
+            self.by,
+            self.why,
+            subscription=ids[0] if len(ids) == 1 else None,
+            selection={"subscriptions": ", ".join(ids)},
+        )
+        return action.record(AuditState.DONE, time.time_ns() // 1_000_000, count=len(ids))
 
 
 class DiffError(HooklaneError):
@@ -90,10 +116,12 @@ def validate(context: typer.Context, filename: FilesOption) -> None:
         "cat one.yaml | hooklane subscriptions apply -f -",
     ),
 )
-def apply(context: typer.Context, filename: FilesOption) -> None:
+def apply(
+    context: typer.Context, filename: FilesOption, by: ByOption = None, why: WhyOption = ""
+) -> None:
     topic = ConfigTopic(settings_of(context))
     steps = _planned(context, topic, filename)
-    _write(topic, steps)
+    _write(topic, steps, _Doing(context, "apply", by, why))
     for step in steps:
         _say(f"{step.wanted.id} {step.action}")
 
@@ -162,8 +190,10 @@ def show(
         example="hooklane subscriptions pause billing-invoices",
     ),
 )
-def pause(context: typer.Context, ids: IdsArgument) -> None:
-    _set_state(context, ids, State.PAUSED)
+def pause(
+    context: typer.Context, ids: IdsArgument, by: ByOption = None, why: WhyOption = ""
+) -> None:
+    _set_state(_Doing(context, "pause", by, why), ids, State.PAUSED)
 
 
 @app.command(
@@ -173,8 +203,10 @@ def pause(context: typer.Context, ids: IdsArgument) -> None:
         example="hooklane subscriptions resume billing-invoices",
     ),
 )
-def resume(context: typer.Context, ids: IdsArgument) -> None:
-    _set_state(context, ids, State.ACTIVE)
+def resume(
+    context: typer.Context, ids: IdsArgument, by: ByOption = None, why: WhyOption = ""
+) -> None:
+    _set_state(_Doing(context, "resume", by, why), ids, State.ACTIVE)
 
 
 @app.command(
@@ -184,8 +216,10 @@ def resume(context: typer.Context, ids: IdsArgument) -> None:
         example="hooklane subscriptions disable billing-invoices",
     ),
 )
-def disable(context: typer.Context, ids: IdsArgument) -> None:
-    _set_state(context, ids, State.DISABLED)
+def disable(
+    context: typer.Context, ids: IdsArgument, by: ByOption = None, why: WhyOption = ""
+) -> None:
+    _set_state(_Doing(context, "disable", by, why), ids, State.DISABLED)
 
 
 @app.command(
@@ -196,7 +230,13 @@ def disable(context: typer.Context, ids: IdsArgument) -> None:
         example="hooklane subscriptions delete billing-invoices --yes",
     ),
 )
-def delete(context: typer.Context, ids: IdsArgument, yes: YesOption = False) -> None:
+def delete(
+    context: typer.Context,
+    ids: IdsArgument,
+    yes: YesOption = False,
+    by: ByOption = None,
+    why: WhyOption = "",
+) -> None:
     topic = ConfigTopic(settings_of(context))
     book = topic.read()
     known = {entry.id for entry in book} | {finding.key for finding in book.findings()}
@@ -204,8 +244,10 @@ def delete(context: typer.Context, ids: IdsArgument, yes: YesOption = False) -> 
     if missing:
         raise _unknown(missing)
     confirm(f"Delete {', '.join(ids)}? What waits for it is discarded.", yes=yes)
-    for one in dict.fromkeys(ids):
-        topic.write([(one.encode(), None), (status_key(one), None)])
+    deleted = list(dict.fromkeys(ids))
+    audit = _Doing(context, "delete", by, why).record(deleted)
+    topic.write([(key, None) for one in deleted for key in (one.encode(), status_key(one))], audit)
+    for one in deleted:
         _say(f"{one} deleted")
 
 
@@ -227,22 +269,23 @@ def _given(context: typer.Context, filename: Sequence[str]) -> list[Subscription
         raise
 
 
-def _set_state(context: typer.Context, ids: Sequence[str], state: State) -> None:
-    topic = ConfigTopic(settings_of(context))
+def _set_state(doing: _Doing, ids: Sequence[str], state: State) -> None:
+    topic = ConfigTopic(settings_of(doing.context))
     book = topic.read()
     missing = [one for one in ids if book.entry(one) is None]
     if missing:
         raise _unknown(missing)
     steps = plan_state(_entries(book, ids), state)
-    _write(topic, steps)
+    _write(topic, steps, doing)
     for step in steps:
         _say(f"{step.wanted.id} {state_word(step)}")
 
 
-def _write(topic: ConfigTopic, steps: Sequence[Step]) -> None:
-    records = [step.wanted.record() for step in changed(steps)]
-    if records:
-        topic.write(records)
+def _write(topic: ConfigTopic, steps: Sequence[Step], doing: _Doing) -> None:
+    wanted = [step.wanted for step in changed(steps)]
+    if wanted:
+        audit = doing.record([one.id for one in wanted])
+        topic.write([one.record() for one in wanted], audit)
 
 
 def _entries(book: SubscriptionBook, ids: Sequence[str]) -> list[Entry]:

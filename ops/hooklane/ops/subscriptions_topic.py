@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from hooklane.ops.audit_write import audit_record
 from hooklane.ops.embedded_broker import EmbeddedReader, is_embedded
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka_properties import ClientKind, properties_for
@@ -14,7 +15,9 @@ from hooklane.runtime.kafka_settings import access_from, policy_from
 from hooklane.runtime.settings import Settings
 from hooklane.runtime.subscriptions import ConfigReader
 from hooklane.runtime.subscriptions_reader import End, Line, Replaced, TopicReader
+from hooklane.runtime.topic_words import missing_topic
 from hooklane.schemas.book import SubscriptionBook
+from hooklane.schemas.records_operator import AuditRecord
 
 TIMEOUT_S: Final = 30.0
 
@@ -26,7 +29,7 @@ _log = logging.getLogger("librdkafka")
 
 
 class ConfigTopic:
-    """`<prefix>.subscriptions`, partition 0."""
+    """`<prefix>.subscriptions`, partition 0; and what was done with it, in the audit's."""
 
     def __init__(
         self,
@@ -34,7 +37,8 @@ class ConfigTopic:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._access = access_from(settings)
-        self._topic = settings.topic_names.subscriptions
+        self._names = settings.topic_names
+        self._topic = self._names.subscriptions
         self._servers = settings.kafka.bootstrap_servers
         self._properties = settings.kafka.properties
         self._policy = policy_from(settings)
@@ -80,21 +84,31 @@ class ConfigTopic:
                     pass
         return book
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Produce the records in their order and wait until all are acknowledged.
+    def write(self, records: Sequence[Record], audit: AuditRecord | None = None) -> None:
+        """Produce the records in their order, behind the audit's, and wait until all are
+        acknowledged.
 
         Raises:
             BrokerError: one was not; those before it are written.
+            TopicsError: there is no audit topic.
         """
+        producer = self._producer()
+        if audit is not None:
+            place = audit_record(audit, self._names)
+            if place.topic not in producer.list_topics(timeout=self._timeout_s).topics:
+                raise missing_topic(place.topic)
+            self._write(producer, place.topic, [(place.key, place.value)])
+        self._write(producer, self._topic, records)
+
+    def _write(self, producer: Producer, topic: str, records: Sequence[Record]) -> None:
         failed: list[KafkaError] = []
 
         def acked(error: KafkaError | None, _message: Message) -> None:
             if error is not None:
                 failed.append(error)
 
-        producer = self._producer()
         for key, value in records:
-            while not self._sent(producer, key, value, acked):
+            while not self._sent(producer, topic, key, value, acked):
                 producer.poll(0.1)
         left = producer.flush(self._timeout_s + 5)
         if failed or left:
@@ -117,10 +131,12 @@ class ConfigTopic:
         }
         return Producer(config, logger=_log)
 
-    def _sent(self, producer: Producer, key: bytes, value: bytes | None, acked: Acked) -> bool:
+    def _sent(
+        self, producer: Producer, topic: str, key: bytes, value: bytes | None, acked: Acked
+    ) -> bool:
         """Whether the producer took the record; false while its queue is full."""
         try:
-            producer.produce(self._topic, value, key, partition=0, on_delivery=acked)
+            producer.produce(topic, value, key, partition=0, on_delivery=acked)
         except BufferError:
             return False
         except KafkaException as error:

@@ -332,9 +332,10 @@ class Backlog:
     def _owe(self, waiting: Waiting) -> list[Command]:
         """It is resolved for good. If nothing is left of its lane, the release goes out (rule 9);
         else it is remembered, since what is left may be lower than what was resolved. Before the
-        partition is restored the lane may have tasks that were not read yet."""
+        partition is restored the lane may have tasks that were not read yet. Nobody waits for a
+        release of a one-shot lane, nor of a run's, which no fan-out delivers in (rule 12)."""
         task = self._decoded(waiting)
-        if task is None or task.one_shot:
+        if task is None or task.one_shot or task.run:
             return []
         event = task.event
         return self.owe(

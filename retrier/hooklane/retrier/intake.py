@@ -88,6 +88,6 @@ def _waiting(partition: int, lane: LaneId, sequence: int, value: bytes) -> Waiti
     except CodecError as error:
         log.error("task.unreadable", lane=lane, sequence=sequence, reason=str(error))
         return Waiting(partition, lane, sequence, "", 0, _LEFT_TO_WAIT, value)
-    return Waiting(
-        partition, lane, sequence, task.subscription, task.event.timestamp_ms, of_task(task), value
-    )
+    # What a run brings back was asked for when it was written, however old its event is.
+    since_ms = task.redirected_ms if task.run else task.event.timestamp_ms
+    return Waiting(partition, lane, sequence, task.subscription, since_ms, of_task(task), value)

@@ -167,7 +167,7 @@ class Workshop:
         )
         self._metrics.attempts[ended.record.outcome].inc()
         self._metrics.attempt_duration.observe(ended.record.duration_ms / 1000)
-        if ended.record.outcome is AttemptOutcome.DELIVERED:
+        if ended.record.outcome is AttemptOutcome.DELIVERED and not command.task.run:
             age_ms = now_ms - command.task.event.timestamp_ms
             self._metrics.delivery_latency.observe(max(age_ms, 0) / 1000)
         with self._spool.batch():

@@ -54,7 +54,7 @@ def compare(
     for topic in wanted:
         there = found.get(topic.name)
         if there is None:
-            yield Finding(topic.name, "topic", "there", "missing", Remedy.APPLY, vital=True)
+            yield Finding(topic.name, "topic", "there", "missing", Remedy.APPLY, topic.vital)
         else:
             yield from _differences(topic, there, least_replicas)
 
@@ -100,9 +100,9 @@ def holds(wanted: WantedConfig, found: str | None) -> bool:
 
 def _differences(topic: WantedTopic, there: FoundTopic, replicas: int) -> Iterator[Finding]:
     if there.partitions != topic.partitions:
-        yield _by_hand(topic.name, "partitions", str(topic.partitions), there.partitions)
+        yield _by_hand(topic, "partitions", str(topic.partitions), there.partitions)
     if there.replicas < replicas:
-        yield _by_hand(topic.name, "replicas", f"at least {replicas}", there.replicas)
+        yield _by_hand(topic, "replicas", f"at least {replicas}", there.replicas)
     for config in topic.configs:
         value = there.configs.get(config.name)
         if not holds(config, value):
@@ -112,7 +112,7 @@ def _differences(topic: WantedTopic, there: FoundTopic, replicas: int) -> Iterat
                 _in_words(config),
                 "unknown" if value is None else value,
                 Remedy.APPLY,
-                config.vital,
+                config.vital and topic.vital,
             )
 
 
@@ -122,8 +122,8 @@ def _in_words(wanted: WantedConfig) -> str:
     return f"{wanted.rule.value} {wanted.value}"
 
 
-def _by_hand(topic: str, what: str, wanted: str, found: int) -> Finding:
-    return Finding(topic, what, wanted, str(found), Remedy.BY_HAND, vital=True)
+def _by_hand(topic: WantedTopic, what: str, wanted: str, found: int) -> Finding:
+    return Finding(topic.name, what, wanted, str(found), Remedy.BY_HAND, topic.vital)
 
 
 def _is_endless(wanted: WantedConfig, found: str) -> bool:

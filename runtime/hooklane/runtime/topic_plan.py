@@ -45,11 +45,13 @@ class WantedConfig:
 
 @dataclass(frozen=True, slots=True)
 class WantedTopic:
-    """A topic as it must be."""
+    """A topic as it must be. One that is not `vital` is only the command line's: the services
+    start without it."""
 
     name: str
     partitions: int
     configs: tuple[WantedConfig, ...]
+    vital: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def wanted_topics(plan: TopicPlan, around: Surroundings) -> Iterator[WantedTopic
         *_fits(around, ENVELOPE_BYTES + LAST_ATTEMPT_BYTES),
     )
     yield WantedTopic(names.dead_letters, count, (*dead_letters, *safe))
+    audit = (*_deleted(), _at_first("retention.ms", 365 * _DAY_MS), *safe)
+    yield WantedTopic(names.audit, 1, audit, vital=False)
     for tier in plan.tiers:
         yield WantedTopic(names.retry(tier), count, (*_deleted(), _far_beyond(tier), *safe))
 

@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
+from hooklane.runtime.errors import TopicsError
 from hooklane.runtime.topic_check import Finding, Remedy
+
+
+def missing_topic(name: str) -> TopicsError:
+    """For a command that cannot do without one of Hooklane's own topics."""
+    return TopicsError(
+        f"The topic {name} is not there: create it by `hooklane topics apply`, or check "
+        "HOOKLANE_TOPICS__PREFIX."
+    )
 
 
 def complaint(vital: Sequence[Finding]) -> str:

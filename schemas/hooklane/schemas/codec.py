@@ -32,6 +32,7 @@ from hooklane.schemas.records import (
     RetryTicket,
     Span,
 )
+from hooklane.schemas.records_operator import AuditRecord, AuditState, Fate, LetterMark
 
 MARKER = b"\xc3\x01"
 _HEADER = len(MARKER) + 8
@@ -85,6 +86,10 @@ class Codec(Generic[R]):
     def encode(self, record: R) -> bytes:
         """The record's bytes, by the newest schema."""
         return self._prefix + self._datum(record)
+
+    def wrote(self, data: bytes) -> bool:
+        """Whether these bytes are of this kind, by a schema that is known here."""
+        return data[:2] == MARKER and data[2:_HEADER] in self._writers
 
     def decode(self, data: bytes) -> R:
         """Read a record, whichever known schema wrote it.
@@ -166,9 +171,19 @@ def _ledger(found: Fields) -> LedgerRecord:
     )
 
 
+def _audit(found: Fields) -> AuditRecord:
+    return AuditRecord(**{**found, "state": AuditState(found["state"])})
+
+
+def _mark(found: Fields) -> LetterMark:
+    return LetterMark(**{**found, "lane": LaneId(found["lane"]), "fate": Fate(found["fate"])})
+
+
 TASKS = Codec[DeliveryTask]("DeliveryTask", DeliveryTask, _task)
 TICKETS = Codec[RetryTicket]("RetryTicket", RetryTicket, lambda found: RetryTicket(**found))
 LANES = Codec[LaneRecord]("LaneRecord", LaneRecord, lambda found: LaneRecord(**found))
 LEDGERS = Codec[LedgerRecord]("Ledger", LedgerRecord, _ledger)
 ATTEMPTS = Codec[DeliveryAttempt]("DeliveryAttempt", DeliveryAttempt, _attempt, datum=attempt_datum)
 DEAD_LETTERS = Codec[DeadLetter]("DeadLetter", DeadLetter, _dead_letter)
+AUDITS = Codec[AuditRecord]("AuditRecord", AuditRecord, _audit)
+LETTER_MARKS = Codec[LetterMark]("LetterMark", LetterMark, _mark)

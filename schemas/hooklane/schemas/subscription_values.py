@@ -179,7 +179,15 @@ def _tier(value: object, info: ValidationInfo) -> Delay:
 
 
 def _rate_limit(value: object) -> RateLimit:
-    text = _text(value, "100/s")
+    return parse_rate(_text(value, "100/s"))
+
+
+def parse_rate(text: str) -> RateLimit:
+    """Read `100/s`, `600/m` or `1000/h`.
+
+    Raises:
+        ValueError: it is not written so.
+    """
     found = _RATE.fullmatch(text)
     if found is None:
         raise ValueError(f"{quoted(text)} is not a rate: write it like 100/s, 600/m or 1000/h")

@@ -64,6 +64,10 @@ class TopicNames:
     def dead_letters(self) -> str:
         return f"{self.prefix}.dead-letters"
 
+    @property
+    def audit(self) -> str:
+        return f"{self.prefix}.audit"
+
     def retry(self, tier: Delay) -> str:
         return f"{self.prefix}.retry.{tier.text}"
 
@@ -73,6 +77,7 @@ class TopicNames:
         yield self.lanes
         yield self.attempts
         yield self.dead_letters
+        yield self.audit
         yield from map(self.retry, tiers)
 
 
