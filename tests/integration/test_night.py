@@ -15,7 +15,7 @@ from tests.kafka.records import Outgoing
 from tests.support.operator_commands import Operator
 from tests.support.processes import ServiceProcess
 from tests.support.receiver_tls import DAY, NOW, Authority
-from tests.support.site import Site
+from tests.support.site import SECRET, Site
 from tests.support.webhook_sink import OK, Answer, Hit, WebhookSink
 
 SCHEDULE = ["2s"] * 60
@@ -85,7 +85,8 @@ def test_why_has_this_customer_not_got_this_event(
 
     sink.answer = answer
     retry = {"schedule": SCHEDULE}
-    fast.subscribe("acme-orders", sink.url("acme"), tenant="acme", retry=retry)
+    signed = {"retry": retry, "signing": {"secrets": [SECRET]}}
+    fast.subscribe("acme-orders", sink.url("acme"), tenant="acme", **signed)
     fast.subscribe("globex-orders", expired.url("globex"), tenant="globex", retry=retry)
     filters = {"filters": [{"cel": "data.amount > 100"}]}
     fast.subscribe("initech-orders", sink.url("initech"), tenant="initech", match=filters)
@@ -128,10 +129,22 @@ def test_why_has_this_customer_not_got_this_event(
         fast.publish([an_event(ORDER, "returned")])
         sink.wait_for(lambda: any(hit.path == "/initech" for hit in accepted))
         sink.wait_for(lambda: len(steps_of(expired.of("globex"))) == 4)
+        _signature(operator, sink.of("acme")[-1], tmp_path)
         assert (fanout.terminate(), retrier.terminate()) == (0, 0)
     arrived = [*STEPS, "returned"]
     assert steps_of([hit for hit in accepted if hit.path == "/acme"]) == arrived
     assert steps_of(expired.of("globex")) == arrived
+
+
+def _signature(operator: Operator, hit: Hit, folder: Path) -> None:
+    """What the receiver's developer has before him: genuine, and not after his framework."""
+    (folder / "headers").write_text(json.dumps(hit.headers))
+    (folder / "body").write_bytes(hit.body)
+    (folder / "parsed").write_text(json.dumps(json.loads(hit.body), indent=2))
+    given = ("verify", "--headers", str(folder / "headers"), "--subscription", "acme-orders")
+    assert operator.json(*given, "--body", str(folder / "body"))["genuine"]
+    out = operator(*given, "--body", str(folder / "parsed"), "--output", "json", exits=1)
+    assert json.loads(out)["cause"] == "body-reserialised"
 
 
 def _err(operator: Operator, *arguments: str) -> str:

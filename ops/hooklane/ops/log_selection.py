@@ -64,7 +64,10 @@ def window(since: str | None, until: str | None, now: datetime) -> Window:
     Raises:
         UsageError: one is no time, or the first is not before the second.
     """
-    found = Window(_moment("--since", since, now), _moment("--until", until, now))
+    found = Window(
+        None if since is None else parse_moment("--since", since, now),
+        None if until is None else parse_moment("--until", until, now),
+    )
     if (
         found.since_ms is not None
         and found.until_ms is not None
@@ -74,9 +77,12 @@ def window(since: str | None, until: str | None, now: datetime) -> Window:
     return found
 
 
-def _moment(option: str, given: str | None, now: datetime) -> int | None:
-    if given is None:
-        return None
+def parse_moment(option: str, given: str, now: datetime) -> int:
+    """A time, or how long ago, in ms since the epoch.
+
+    Raises:
+        UsageError: it is neither; `option` is named.
+    """
     try:
         return round(now.timestamp() * 1000 - Delay.parse(given).seconds * 1000)
     except ValueError:

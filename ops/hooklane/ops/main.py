@@ -53,6 +53,7 @@ COMMANDS = (
     CommandModule("trace", "hooklane.ops.trace", "One event's way, and why it has not arrived."),
     CommandModule("doctor", "hooklane.ops.doctor", "Check all that deliveries need; what to do."),
     CommandModule("audit", "hooklane.ops.audit", "What operators did, and why."),
+    CommandModule("verify", "hooklane.ops.verify", "Is a signature right, and if not, why."),
     CommandModule("config", "hooklane.ops.config", "Show the settings."),
 )
 
