@@ -153,8 +153,11 @@ def test_retry_tries_a_halted_lane_now(
         retrier.wait_for(lambda: len(site.tasks()) == 1)
         [left] = operator.json("lanes", "list")
         assert left["key"] == "worse"
-        operator("lanes", "retry", left["lane"][:10])
+        operator("lanes", "retry", left["lane"][:10], "--why", "once more")
         retrier.wait_for(lambda: site.tasks() == {})
+    first, second = operator.json("audit", "--action", "lanes retry")
+    assert first["selection"] == {"subscription": "a", "key": "bad", "halted": "yes"}
+    assert (second["selection"], second["why"]) == ({"lane": left["lane"][:10]}, "once more")
     [ticket] = [one for one in site.tickets("5s") if one.lane == done["lane"]]
     assert (ticket.attempts, ticket.nudge, ticket.halted) == (1, 1, False)
     stored = read_topic(site.kafka, f"{site.prefix}.retry.5s")
@@ -200,6 +203,9 @@ def test_skip_gives_up_the_first_task_and_the_lane_goes_on(
         "dead_letter": f"{lane}:{tasks[0].sequence}",
         "left": 2,
     }
+    [audit] = operator.json("audit")
+    assert (audit["action"], audit["subscription"], audit["count"]) == ("lanes skip", "a", 1)
+    assert (audit["selection"], audit["state"]) == ({"task": done["dead_letter"]}, "done")
     last = tasks[2].sequence
     assert operator.json("lanes", "skip", lane, "--sequence", str(last), "--yes")["left"] == 1
     first_letter, second_letter = site.dead_letters()

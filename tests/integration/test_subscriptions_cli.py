@@ -14,6 +14,8 @@ from confluent_kafka import Producer
 
 from hooklane.ops.main import run
 from hooklane.schemas.book import status_key, status_record
+from hooklane.schemas.codec import AUDITS
+from hooklane.schemas.records_operator import AuditRecord
 from tests.kafka.broker import Kafka
 from tests.kafka.records import Outgoing, Stored, create_topic, produce, read_topic
 
@@ -44,6 +46,10 @@ class Commands:
 
     def records(self) -> list[Stored]:
         return read_topic(self._kafka, self.topic)
+
+    def audit(self) -> list[AuditRecord]:
+        topic = self.topic.replace(".subscriptions", ".audit")
+        return [AUDITS.decode(one.value or b"") for one in read_topic(self._kafka, topic)]
 
     def listed(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(self("list", "--output", "json"))
@@ -124,11 +130,20 @@ def test_pause_resume_and_disable_rewrite_the_state(hooklane: Commands, tmp_path
     assert hooklane("pause", "billing") == "billing paused\n"
     assert hooklane("pause", "billing") == "billing unchanged\n"
     assert hooklane("disable", "billing") == "billing disabled\n"
-    assert hooklane("resume", "billing") == "billing resumed\n"
+    assert hooklane("resume", "billing", "--by", "ada", "--why", "it is back") == (
+        "billing resumed\n"
+    )
     states = [json.loads(record.value or b"").get("state") for record in hooklane.records()]
     assert states == [None, "paused", "disabled", "active"]
     hooklane("pause", "billing", "nobody", exits=2)
     assert "There is no subscription nobody" in hooklane.err
+    audit = hooklane.audit()
+    # What changed nothing did nothing.
+    done = [f"subscriptions {word}" for word in ("apply", "pause", "disable", "resume")]
+    assert [one.action for one in audit] == done
+    last = audit[-1]
+    assert (last.by, last.why, last.subscription, last.count) == ("ada", "it is back", "billing", 1)
+    assert last.command.startswith("hooklane subscriptions resume billing --by ada")
 
 
 def test_delete_asks_or_takes_yes(hooklane: Commands, tmp_path: Path) -> None:

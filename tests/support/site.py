@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hooklane.schemas.codec import ATTEMPTS, DEAD_LETTERS, LANES, TASKS, TICKETS, Codec
+from hooklane.schemas.codec import (
+    ATTEMPTS,
+    DEAD_LETTERS,
+    LANES,
+    LETTER_MARKS,
+    TASKS,
+    TICKETS,
+    Codec,
+)
 from hooklane.schemas.records import (
     DeadLetter,
     DeliveryAttempt,
@@ -91,7 +99,9 @@ class Site:
         return self._all(self.names.attempts, ATTEMPTS)
 
     def dead_letters(self) -> list[DeadLetter]:
-        return self._all(self.names.dead_letters, DEAD_LETTERS)
+        """Without the marks of what became of them."""
+        values = [one.value or b"" for one in read_topic(self.kafka, self.names.dead_letters)]
+        return [DEAD_LETTERS.decode(one) for one in values if not LETTER_MARKS.wrote(one)]
 
     def _all(self, topic: str, codec: "Codec[R]") -> list[R]:
         return [codec.decode(one.value or b"") for one in read_topic(self.kafka, topic)]

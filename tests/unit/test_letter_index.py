@@ -102,7 +102,7 @@ def test_a_letter_that_was_redriven_is_not_taken_again_unless_told() -> None:
 
 
 def test_a_run_that_goes_on_takes_nothing_twice() -> None:
-    """What this run has redriven stays so, also with --again; nor does it take what it gave up."""
+    """Rule 12: what this run has redriven stays so, also with --again; its own letters too."""
     own = replace(FIRST, run=RUN)
     found = plan(FIRST, a_mark(FIRST, run=RUN), again=True)
     assert (sequences(found), found.left) == ([], {Left.DONE: 1})
@@ -229,3 +229,27 @@ def test_a_redriven_letter_is_not_deleted() -> None:
     scan = PrefixScan(4, {(FIRST.lane, FIRST.sequence): a_mark(FIRST)})
     assert not scan.take(4, DEAD_LETTERS.encode(FIRST))
     assert scan.end == 4
+
+
+@given(letters, st.lists(st.integers(0, 6), max_size=5))
+def test_a_run_that_is_cut_off_anywhere_writes_each_once_and_in_order(
+    drawn: list[tuple[int, int, int]], stops: list[int]
+) -> None:
+    """Rule 12: batches and their marks come together, so what is left is what was not written."""
+    records: list[DeadLetter | LetterMark | bytes] = [
+        a_letter(lane_id(lane), at, NOW_MS + late, key=b"%d" % lane) for lane, at, late in drawn
+    ]
+    written: list[Planned] = []
+    for stop in [*stops, len(drawn)]:
+        for batch in list(batches(plan(*records).tasks, 3, 10**9))[:stop]:
+            written += batch
+            records += (
+                LetterMark(one.letter.lane, one.letter.sequence, Fate.REDRIVEN, RUN, NOW_MS)
+                for one in batch
+            )
+    assert sorted(one.letter.name for one in written) == sorted(
+        (lane_id(lane), at) for lane, at, _ in drawn
+    )
+    for lane in {one.lane for one in written}:
+        in_lane = [one.letter.sequence for one in written if one.lane == lane]
+        assert in_lane == sorted(in_lane)

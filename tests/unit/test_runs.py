@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hooklane.ops.run_options import rate_limit, window_of
-from hooklane.ops.runs import RunBook, RunPace
+from hooklane.ops.run_options import rate_limit
+from hooklane.ops.runs import RunBook, RunPace, window_of
 from hooklane.runtime.errors import UsageError
 from hooklane.schemas.records_operator import AuditRecord, AuditState
 
@@ -43,19 +43,32 @@ def test_a_run_that_is_done_is_not_gone_on_with() -> None:
     assert found.id == "s"
 
 
-def test_the_very_same_is_known_by_what_times_meant() -> None:
-    """However they were typed; another millisecond is another replay."""
-    book = RunBook([told("r", BEGUN, 1), told("r", DONE, 2)])
-    found = book.done("replay", {**ASKED, "since": "1970-01-01T00:00:01Z"})
-    assert found is not None
-    assert found.id == "r"
-    assert book.done("replay", {**ASKED, "since_ms": "1001"}) is None
+@pytest.mark.parametrize(
+    ("since_ms", "until_ms", "more", "overlaps"),
+    [
+        ("1000", "9000", {"since": "1970-01-01T00:00:01Z"}, True),
+        ("8999", "20000", {}, True),
+        ("9000", "20000", {}, False),
+        ("0", "1000", {}, False),
+        ("0", "1001", {}, True),
+        ("1000", "9000", {"key": "k"}, False),
+        ("1000", "9000", {"subscription": "b"}, False),
+    ],
+)
+def test_what_was_done_is_known_by_what_times_meant(
+    since_ms: str, until_ms: str, more: Mapping[str, str], overlaps: bool
+) -> None:
+    """However they were typed: a time that overlaps, of the same subscription, topic and key."""
+    book = RunBook([told("r", BEGUN, 1), told("r", DONE, 2), told("s", BEGUN, 3)])
+    asked = {**ASKED, "since_ms": since_ms, "until_ms": until_ms, **more}
+    found = book.overlapping("replay", asked)
+    assert (found is not None and found.id == "r") == overlaps
 
 
 def test_an_action_of_one_record_is_no_run() -> None:
     """A skip has nothing to go on with; a name that is no run of this command is refused."""
     book = RunBook([told("r", DONE, 1)])
-    assert book.done("replay", ASKED) is None
+    assert book.overlapping("replay", ASKED) is None
     with pytest.raises(UsageError, match="There is no run r of `hooklane replay`"):
         book.named("r", "replay")
 

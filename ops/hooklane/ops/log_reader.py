@@ -201,13 +201,14 @@ class LogReader:
         try:
             while left:
                 messages = _messages(consumer)
-                if messages:
-                    heard = time.monotonic()
-                elif time.monotonic() > heard + self._stall_s:
+                if not messages and time.monotonic() > heard + self._stall_s:
                     raise self._stalled(left)
                 for message in self._taken(messages, left, consumer, keep):
                     yield made(message)
                 progress.read(len(messages))
+                if messages:
+                    # Only now: a caller may take its time, and that is no stall.
+                    heard = time.monotonic()
         finally:
             consumer.unassign()
 

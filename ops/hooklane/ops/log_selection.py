@@ -54,6 +54,17 @@ class Window:
             self.until_ms is None or at_ms < self.until_ms
         )
 
+    def overlaps(self, other: "Window") -> bool:
+        """Whether some time is in both."""
+        return not (_is_over(self, other) or _is_over(other, self))
+
+
+def _is_over(one: Window, before: Window) -> bool:
+    """Whether `one` ends before the other begins."""
+    if one.until_ms is None or before.since_ms is None:
+        return False
+    return one.until_ms <= before.since_ms
+
 
 ALWAYS: Final = Window()
 

@@ -13,11 +13,13 @@ from hooklane.ops.output import OutputFormat, OutputOption, Row, notice, print_r
 from hooklane.ops.run_options import DryRunOption, NewIdsOption, RateOption, ended, rate_limit
 from hooklane.runtime.errors import UsageError
 from hooklane.schemas.records_operator import AuditState
+from hooklane.schemas.subscription_values import instant_text
 
 if TYPE_CHECKING:
     from hooklane.ops.replay_desk import ReplayDesk
     from hooklane.ops.replay_plan import ReplayCount, ReplaySelection
     from hooklane.ops.run_progress import Stop
+    from hooklane.ops.run_writer import RunWriter
     from hooklane.ops.runs import KnownRun, RunBook
     from hooklane.schemas.book import Entry
     from hooklane.schemas.subscription_values import RateLimit
@@ -35,8 +37,8 @@ _NAME = "replay"
         "and go into the backlog, in lanes of a run of their own: in their order within each key, "
         "not against what comes now. Requests keep their webhook-id and carry hooklane-replay: "
         "<run>. They are counted before the first is written. One that was cut off goes on by "
-        "--run, or by the same command, where it was; one that is done is not done again unless "
-        "told. Nobody else's events are touched.\n\n"
+        "--run, or by the same command, where it was; what was replayed is not replayed again "
+        "unless told. One replay to a subscription works at a time: another one takes over.\n\n"
         "JSON fields: run (null with --dry-run), state (counted, done, interrupted), "
         "subscription, topic, since, until, events (that were looked at), matched, written, "
         "passed (why and how many).",
@@ -75,9 +77,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
     run: Annotated[
         str | None, typer.Option("--run", metavar="RUN", help="Go on with this run.")
     ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Also if this very replay was done before.")
-    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also what was replayed before.")] = False,
     rate: RateOption = None,
     dry_run: DryRunOption = False,
     by: ByOption = None,
@@ -108,11 +108,13 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
     settings = settings_of(context)
     with open_reader(settings) as reader, stop_on_signals() as stop:
         desk = ReplayDesk(settings, reader)
-        prepared = _prepared(desk, acting, run, again=again)
         if dry_run:
-            _count_only(desk, prepared, stop, output)
-        else:
-            _replay(desk, prepared, limit, stop, output)
+            _count_only(desk, _prepared(desk, acting, run, again=True), stop, output)
+            return
+        # First the writer: what an earlier process has done is known only once that is fenced.
+        to = subscription if run is None else _unfinished(desk, run).selection["subscription"]
+        writer = desk.writer(desk.entry(to or "").id)
+        _replay(desk, _prepared(desk, acting, run, again=again), writer, limit, stop, output)
 
 
 class _Prepared(NamedTuple):
@@ -133,14 +135,14 @@ def _prepared(desk: "ReplayDesk", acting: Action, run: str | None, *, again: boo
     from hooklane.ops.replay_plan import ReplaySelection  # noqa: PLC0415 - as above
     from hooklane.ops.run_desk import gone_on_with  # noqa: PLC0415
 
-    runs = desk.runs.runs()
-    earlier = None if run is None else _unfinished(runs, run)
+    earlier = None if run is None else _unfinished(desk, run)
     entry = desk.entry((earlier or acting).selection["subscription"])
     if earlier is None:
-        acting = _absolute(desk, acting, entry)
+        acting, runs = _absolute(desk, acting, entry), desk.runs.runs()
         earlier = runs.unfinished(_NAME, acting.selection)
         if earlier is None and not again:
             _refuse_twice(runs, acting)
+    desk.tell_paused(entry)
     acting = replace(gone_on_with(acting, earlier), subscription=entry.id)
     selection = ReplaySelection.of(acting.selection)
     if selection.uid != entry.uid or selection.topic_id != desk.topic_id(selection.topic):
@@ -156,7 +158,9 @@ def _absolute(desk: "ReplayDesk", acting: Action, entry: "Entry") -> Action:
     selection = acting.selection
     now = datetime.now(UTC)
     times = window(selection["since"], selection.get("until"), now)
-    until_ms = round(now.timestamp() * 1000) if times.until_ms is None else times.until_ms
+    now_ms = round(now.timestamp() * 1000)
+    # What comes from now on comes by itself.
+    until_ms = now_ms if times.until_ms is None else min(times.until_ms, now_ms)
     meant = {
         "uid": entry.uid,
         "topic_id": desk.topic_id(selection["topic"]),
@@ -180,6 +184,7 @@ def _count_only(
 def _replay(
     desk: "ReplayDesk",
     prepared: _Prepared,
+    transactions: "RunWriter",
     limit: "RateLimit | None",
     stop: "Stop",
     output: OutputFormat,
@@ -189,7 +194,7 @@ def _replay(
 
     action, entry, selection, goes_on = prepared
     deciding, spans = desk.replay(action.id, entry, selection), desk.spans(selection)
-    writer = desk.writer(action.id)
+    writer = desk.writer_of(transactions, action.id)
     if goes_on:
         notice(f"Goes on with run {action.id}, which was not done.")
         spans = desk.left(action.id, spans)
@@ -197,31 +202,38 @@ def _replay(
         writer.write([], {one: span.first for one, span in spans.items()})
     counted = desk.count(deciding, spans, stop)
     _tell_count(counted)
+    if stop.is_asked():
+        ended(AuditState.INTERRUPTED, "nothing was replayed yet.")
     said = f"{counted.matched} are to be replayed"
-    desk.runs.tell(writer.plain, action, AuditState.BEGUN, counted.matched, said)
+    desk.runs.tell(transactions, action, AuditState.BEGUN, counted.matched, said)
     with bar("Replaying", counted.matched) as advance:
         written = desk.write(deciding, spans, writer, Pacer(limit, BATCH), stop, advance)
     state = AuditState.DONE if written.is_all else AuditState.INTERRUPTED
     said = f"{written.count} of {counted.matched} were replayed"
-    desk.runs.tell(writer.plain, action, state, written.count, said)
+    desk.runs.tell(transactions, action, state, written.count, said)
     print_record(_row(prepared, action.id, state.value, counted, written.count), output)
     ended(state, f"{said}: `hooklane replay --run {action.id}` goes on.")
 
 
-def _unfinished(runs: "RunBook", run: str) -> "KnownRun":
-    found = runs.named(run, _NAME)
+def _unfinished(desk: "ReplayDesk", run: str) -> "KnownRun":
+    found = desk.runs.runs().named(run, _NAME)
     if found.is_done:
         raise UsageError(f"Run {run} is done: there is nothing to go on with.")
     return found
 
 
 def _refuse_twice(runs: "RunBook", action: Action) -> None:
-    done = runs.done(_NAME, action.selection)
-    if done is not None:
-        raise UsageError(
-            f"This very replay is done, by {done.by} as run {done.id}: give --again to deliver the "
-            "same once more."
-        )
+    from hooklane.ops.runs import window_of  # noqa: PLC0415 - as above
+
+    done = runs.overlapping(_NAME, action.selection)
+    if done is None:
+        return
+    until = moment(window_of(done.selection).until_ms)
+    after = "" if until is None else f", or --since {instant_text(until)} for what came after"
+    raise UsageError(
+        f"Events of this time were replayed by {done.by} as run {done.id}: give --again to deliver "
+        f"them once more{after}."
+    )
 
 
 def _row(

@@ -76,9 +76,12 @@ class ReplayDesk:
             raise UsageError(
                 f"{subscription} is disabled: `hooklane subscriptions resume {subscription}` first."
             )
-        if entry.subscription.state is State.PAUSED:
-            notice(f"{subscription} is paused: what is replayed waits until it is resumed.")
         return entry
+
+    def tell_paused(self, entry: Entry) -> None:
+        """Whoever waits for deliveries should know."""
+        if entry.subscription.state is State.PAUSED:
+            notice(f"{entry.id} is paused: what is replayed waits until it is resumed.")
 
     def replay(self, run: str, entry: Entry, selection: ReplaySelection) -> Replay:
         """What decides about each event."""
@@ -98,10 +101,15 @@ class ReplayDesk:
             )
         return spans
 
-    def writer(self, run: str) -> "ReplayWriter":
-        """What writes this run, once an earlier process that did is fenced."""
-        writer = RunWriter(self._access, self._names.prefix, KIND, run)
+    def writer(self, subscription: str) -> RunWriter:
+        """What writes, once an earlier process that replays to this subscription is fenced: two
+        at once, begun in one moment, would know nothing of each other's runs."""
+        writer = RunWriter(self._access, self._names.prefix, KIND, subscription)
         writer.open()
+        return writer
+
+    def writer_of(self, writer: RunWriter, run: str) -> "ReplayWriter":
+        """The same for one run, with how far it has come."""
         return ReplayWriter(writer, self._access, self._group(run))
 
     def left(self, run: str, spans: Spans) -> dict[Partition, Span]:
@@ -203,14 +211,14 @@ class ReplayWriter:
     """Tasks, and how far the run has come, in one transaction."""
 
     def __init__(self, writer: RunWriter, access: kafka.KafkaAccess, group: str) -> None:
-        self.plain = writer
+        self._writer = writer
         # Never joined: the transactional id alone says who may write.
         self._consumer = open_unpolled_consumer(kafka.offsets_consumer(access, group))
 
     def write(self, records: list[Record], reached: Mapping[Partition, int]) -> None:
         """All of it or nothing; raises as `RunWriter.write` does."""
         offsets = [TopicPartition(one.topic, one.number, at) for one, at in reached.items()]
-        self.plain.write(records, offsets, self._consumer.consumer_group_metadata())
+        self._writer.write(records, offsets, self._consumer.consumer_group_metadata())
 
 
 def _size(task: Record) -> int:

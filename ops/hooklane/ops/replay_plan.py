@@ -9,7 +9,7 @@ from typing import Final, Self, assert_never
 from hooklane.fanout.match import Matcher
 from hooklane.ops.log_selection import Window, typed_keys
 from hooklane.ops.redrive_plan import new_webhook_id
-from hooklane.ops.run_options import window_of
+from hooklane.ops.runs import window_of
 from hooklane.schemas.book import Entry
 from hooklane.schemas.decode import decode
 from hooklane.schemas.event import Event, SourceRecord, Unreadable

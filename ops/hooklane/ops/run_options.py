@@ -1,11 +1,9 @@
 """The options of commands that take long, and how they end."""
 
-from collections.abc import Mapping
 from typing import Annotated, TypeAlias
 
 import typer
 
-from hooklane.ops.log_selection import Window
 from hooklane.ops.output import notice
 from hooklane.runtime.errors import UsageError
 from hooklane.schemas.records_operator import AuditState
@@ -37,12 +35,6 @@ def rate_limit(given: str | None) -> RateLimit | None:
         return None if given is None else parse_rate(given)
     except ValueError as error:
         raise UsageError(f"--rate {error}.") from None
-
-
-def window_of(selection: Mapping[str, str]) -> Window:
-    """The times of a run, from when it was begun."""
-    since, until = selection.get("since_ms"), selection.get("until_ms")
-    return Window(None if since is None else int(since), None if until is None else int(until))
 
 
 def ended(state: AuditState, said: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from hooklane.ops.log_selection import Window
 from hooklane.runtime.errors import UsageError
 from hooklane.schemas.records_operator import AuditRecord, AuditState
 
@@ -84,12 +85,15 @@ class RunBook:
             if not one.is_done and as_typed(one.selection) == as_typed(asked)
         )
 
-    def done(self, action: str, selection: Mapping[str, str]) -> KnownRun | None:
-        """The newest run that is done and was about the very same, to the millisecond."""
+    def overlapping(self, action: str, selection: Mapping[str, str]) -> KnownRun | None:
+        """The newest run that is done and was about the same, of times that overlap these."""
+        times = window_of(selection)
         return self._newest(
             one
             for one in self._of(action)
-            if one.is_done and _exact(one.selection) == _exact(selection)
+            if one.is_done
+            and _beside_times(one.selection) == _beside_times(selection)
+            and window_of(one.selection).overlaps(times)
         )
 
     def _of(self, action: str) -> Iterable[KnownRun]:
@@ -105,10 +109,15 @@ def as_typed(selection: Mapping[str, str]) -> Mapping[str, str]:
     return {name: value for name, value in selection.items() if not name.endswith(ABSOLUTE)}
 
 
-def _exact(selection: Mapping[str, str]) -> Mapping[str, str]:
-    """Times by what they meant, whichever way they were typed."""
+def window_of(selection: Mapping[str, str]) -> Window:
+    """The times of a run, from when it was begun."""
+    since, until = selection.get("since_ms"), selection.get("until_ms")
+    return Window(None if since is None else int(since), None if until is None else int(until))
+
+
+def _beside_times(selection: Mapping[str, str]) -> Mapping[str, str]:
     resolved = {name.removesuffix(ABSOLUTE) for name in selection if name.endswith(ABSOLUTE)}
-    return {name: value for name, value in selection.items() if name not in resolved}
+    return {name: value for name, value in as_typed(selection).items() if name not in resolved}
 
 
 class RunPace:
