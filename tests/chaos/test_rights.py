@@ -98,6 +98,16 @@ def withdraw(kafka: Kafka, one: AclBinding) -> None:
     assert done.result(_ANSWER_S)
 
 
+def doctor(environ: Mapping[str, str], check: str, subject: str) -> tuple[str, str]:
+    """What `hooklane doctor` found, and what it says is to be done."""
+    done = hooklane(environ, "doctor", "--output", "json")
+    assert done.returncode == 1, done.stderr
+    rows = json.loads(done.stdout)
+    [row] = [one for one in rows if (one["check"], one["status"]) == (check, "wrong")]
+    assert row["subject"].startswith(subject)
+    return row["said"], row["todo"]
+
+
 def by_password(kafka: Kafka, user: str, password: str) -> dict[str, str]:
     """What a service is told that comes by the SASL doors."""
     properties = {
@@ -142,6 +152,10 @@ def test_a_rotated_password(kafka_cluster: KafkaCluster, prefix: str, tmp_path: 
             )
             assert refused.returncode == 1
             assert "uthentication" in refused.stderr.splitlines()[-1]
+            old = flowing.site.environment(**by_password(cluster.sasl, user, "before"))
+            said, todo = doctor(old, "broker", cluster.sasl.bootstrap_servers)
+            assert "does not take the user" in said
+            assert "sasl.password" in todo
             # What is open is lost with its broker, and cannot be opened again.
             cluster.stop(1)
             cluster.start(1)
@@ -178,6 +192,8 @@ def test_a_right_that_is_taken_away(
             logs = [kept.process.log for kept in keeper.all]
             # Not of both: a retrier has nothing to write while the backlog takes nothing.
             until(lambda: any("uthorization failed" in log() for log in logs), seconds=30.0)
+            said, todo = doctor(flowing.site.environment(**told), "rights", f"{prefix}.{topic}")
+            assert (said, "--operation Write" in todo) == ("may not write", True)
             withdraw(cluster.kafka, denied)
             flowing.finish()
             assert all("rights" in why for why in endings), endings
@@ -206,6 +222,8 @@ def test_the_brokers_certificate_is_rotated_and_expires(
         refused = hooklane(flowing.site.environment(**told), "fanout")
         assert refused.returncode == 1
         assert "certificate" in refused.stderr.splitlines()[-1]
+        said, _ = doctor(flowing.site.environment(**told), "broker", "127.0.0.1")
+        assert "the broker's certificate has expired" in said
         cluster.stop(1)
         cluster.start(1)
         assert [one.exit_code for one in services] == [None, None]

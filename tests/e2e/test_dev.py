@@ -42,6 +42,7 @@ def test_without_anything(tmp_path: Path) -> None:
         assert "not a real Kafka" in dev.said
         exports = re.findall(r"^  (export .*)$", dev.said, re.MULTILINE)
         looks = [f"hooklane {what} list" for what in ("subscriptions", "lanes", "dead-letters")]
+        looks.append("hooklane trace --key c-42 --topic orders.events")
         done = subprocess.run(
             ["bash", "-euc", "\n".join([*exports, printed_command(dev), *looks])],
             env={**ENVIRON, "PATH": f"{Path(HOOKLANE).parent}:{ENVIRON['PATH']}"},
@@ -52,6 +53,7 @@ def test_without_anything(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert re.search("^dev +active ", done.stdout, re.MULTILINE)
+        assert re.search("^order.paid .*: orders.events partition", done.stdout, re.MULTILINE)
         dev.wait_for('<- /  order.paid c-42 #0 try 1  not signed, next: {"amount": 120}', SOON_S)
         dev.wait_for("-> dev  order.paid c-42 #0 try 1  204 No Content in", SOON_S)
         dev.process.send_signal(signal.SIGINT)

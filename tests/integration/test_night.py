@@ -191,4 +191,4 @@ def _initech(operator: Operator) -> None:
     assert row["settled"] is True
     table = operator("trace", f"{ORDER}-paid")
     assert "initech" not in table
-    assert "1 other subscriptions do not match" in operator.err
+    assert "do not match: 1;" in operator.err

@@ -79,10 +79,14 @@ BEHIND = replace(CONSUMED, settled=False, ahead=7)
         (
             way(waiting=waiting(0)),
             Fate.WAITS,
-            "first of its lane, 1 attempts were made, the last: ",
+            "first of its lane; attempts: 1, the last: ",
         ),
         (way(waiting=waiting(0)), Fate.WAITS, "next: 2026-09-21 14:13:25Z"),
-        (way(waiting=waiting(2)), Fate.WAITS, "behind task 3 (e-3) and 1 more of its lane"),
+        (
+            way(waiting=waiting(2)),
+            Fate.WAITS,
+            "behind task 3 (e-3) and 1 more of its lane; attempts of that task: 1",
+        ),
         (way(waiting=waiting(1, halted=True)), Fate.WAITS, "next: halted"),
         (way(waiting=waiting(0), entry=entry(state="paused")), Fate.WAITS, "next: paused"),
         (way(letter=LETTER, attempts=[FAILED]), Fate.DEAD_LETTER, "(exhausted): "),

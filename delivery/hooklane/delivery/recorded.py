@@ -28,7 +28,7 @@ _LONGEST: Final = 256
 """So that a record stays small beside its KiB of body."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def recorded_headers(
     headers: tuple[tuple[str, str], ...], redact: frozenset[str]
 ) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from confluent_kafka import Message
 
 from hooklane.ops.attempts_view import AttemptSelection
 from hooklane.ops.event_places import EventPlaces
-from hooklane.ops.log_reader import Keep, LogReader, Spans
+from hooklane.ops.log_reader import LogReader, Spans
+from hooklane.ops.log_search import Keep
 from hooklane.ops.subscriptions_topic import ConfigTopic
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.runtime.settings import Settings

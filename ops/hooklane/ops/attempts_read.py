@@ -5,6 +5,7 @@ from typing import NamedTuple
 from hooklane.ops.attempts_find import AttemptPlaces, Search, wanted
 from hooklane.ops.attempts_view import AttemptPicker, AttemptSelection
 from hooklane.ops.log_reader import LogReader, Spans, newest
+from hooklane.ops.log_search import searched
 from hooklane.ops.log_selection import Newest
 from hooklane.ops.output import Row, notice
 
@@ -57,7 +58,7 @@ def listed(
     picker = AttemptPicker(selection)
     found = Newest[tuple[int, int], Found](limit)
     read = _near_the_end(spans, selection, limit)
-    for line in reader.read(read, wanted(search, selection)):
+    for line in searched(reader, read, wanted(search, selection)):
         picked = picker.pick(line.key, line.value, line.timestamp_ms)
         if picked is not None:
             at_ms, row = picked

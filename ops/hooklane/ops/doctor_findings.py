@@ -145,7 +145,7 @@ def group(
     if members == 0:
         yield Finding("groups", name, Status.WRONG, "has no member", f"start `hooklane {service}`")
     else:
-        yield Finding("groups", name, Status.OK, f"has {members} members")
+        yield Finding("groups", name, Status.OK, f"members: {members}")
     behind = sum(one for one in lag.values() if one is not None)
     if behind > MUCH_LAG:
         worst = max(lag, key=lambda place: lag[place] or 0)
@@ -153,11 +153,11 @@ def group(
             "groups",
             name,
             Status.WARNING,
-            f"is {behind:,} offsets behind, most of it in {worst}",
+            f"offsets behind: {behind:,}, most of them in {worst}",
             "see whether it gets on (hooklane_oldest_undelivered_seconds), and start more of it",
         )
     elif lag:
-        yield Finding("groups", name, Status.OK, f"is {behind:,} offsets behind")
+        yield Finding("groups", name, Status.OK, f"offsets behind: {behind:,}")
 
 
 def room(folder: str, free_bytes: int) -> Finding:

@@ -46,7 +46,7 @@ def subscriptions(book: SubscriptionBook, event_topics: Sequence[str]) -> Iterat
             "`hooklane subscriptions apply -f FILE`",
         )
     else:
-        yield Finding("subscriptions", "all", Status.OK, f"{len(entries)} are in force")
+        yield Finding("subscriptions", "all", Status.OK, f"in force: {len(entries)}")
 
 
 def _subscription(entry: Entry, event_topics: Sequence[str]) -> Iterator[Finding]:
@@ -90,7 +90,7 @@ def secrets(entries: Iterable[Entry], settings: Settings) -> Iterator[Finding]:
                     "mend it where the services run; run this with their environment and files",
                 )
     if not wrong:
-        yield Finding("secrets", "all", Status.OK, f"{count} references can be resolved here")
+        yield Finding("secrets", "all", Status.OK, f"references resolved here: {count}")
 
 
 def _fault(

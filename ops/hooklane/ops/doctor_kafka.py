@@ -10,6 +10,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from hooklane.ops import doctor_findings as judge
 from hooklane.ops.doctor_findings import Finding, Status
 from hooklane.ops.doctor_tls import certificate_fault
+from hooklane.ops.embedded_broker import is_embedded
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka_admin import KafkaAdmin, Partition
 from hooklane.runtime.kafka_settings import access_from, plan_from
@@ -44,7 +45,11 @@ class KafkaDoctor:
             self._topics = {one.name: one.partitions for one in layouts}
         except BrokerError as error:
             return judge.unreachable(servers, str(error), self._certificate_fault(servers))
-        return Finding("broker", servers, Status.OK, f"{count} brokers answer")
+        return Finding("broker", servers, Status.OK, f"brokers that answer: {count}")
+
+    def is_embedded(self) -> bool:
+        """Whether it is the broker inside librdkafka, which knows little of itself."""
+        return is_embedded(access_from(self._settings))
 
     def _certificate_fault(self, servers: str) -> str | None:
         """Of the first broker's."""
@@ -102,7 +107,9 @@ class KafkaDoctor:
         found = check_topics(self._admin, self._plan)
         for one in found:
             status = Status.WRONG if one.vital else Status.WARNING
-            yield Finding("topics", one.topic, status, sentence(one), remedy(one))
+            # Kafka hides what somebody may not describe.
+            unseen = "; or let the user describe it, if it is there" if one.what == "topic" else ""
+            yield Finding("topics", one.topic, status, sentence(one), remedy(one) + unseen)
         if not found:
             yield Finding("topics", self._settings.topics.prefix, Status.OK, "all as they must be")
 
@@ -185,4 +192,4 @@ def _gathered(findings: list[Finding], subject: str) -> Iterator[Finding]:
     missing = [one for one in findings if one.status is not Status.OK]
     yield from missing
     if findings and not missing:
-        yield Finding("rights", subject, Status.OK, f"all that is needed on {len(findings)}")
+        yield Finding("rights", subject, Status.OK, f"all that are needed, on {len(findings)}")

@@ -12,7 +12,7 @@ transactions that were open then (DESIGN section 3, rule 5). What an aborted one
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Final, NamedTuple, Self, TypeVar, cast
+from typing import Final, NamedTuple, Self, TypeVar
 
 from confluent_kafka import (
     Consumer,
@@ -24,6 +24,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
+from hooklane.ops.embedded_broker import is_embedded
 from hooklane.ops.output import is_at_terminal, notice
 from hooklane.runtime import kafka
 from hooklane.runtime.errors import BrokerError
@@ -52,15 +53,6 @@ class Line(NamedTuple):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
-
-
-Keep = Callable[[Message], bool]
-"""Whether a record is wanted: what is not costs half as much as a `Line`."""
-
-
-def _every(_message: Message) -> bool:
-    return True
 
 
 class Span(NamedTuple):
@@ -87,9 +79,11 @@ def newest(spans: Spans, records: int) -> dict[Partition, Span]:
 class LogReader:
     """For one thread; every method raises BrokerError where Kafka does not answer or refuses."""
 
-    def __init__(self, access: KafkaAccess, stall_s: float = _STALL_S) -> None:
+    def __init__(
+        self, access: KafkaAccess, stall_s: float = _STALL_S, admin: KafkaAdmin | None = None
+    ) -> None:
         self._servers = access.bootstrap_servers
-        self._admin = KafkaAdmin(access)
+        self._admin = admin or KafkaAdmin(access)
         self._access = access
         self._stall_s = stall_s
         self._opened: Consumer | None = None
@@ -111,26 +105,26 @@ class LogReader:
             self._opened.close()
             self._opened = None
 
-    def topics(self) -> Mapping[str, int]:
-        """Every topic of the cluster, and how many partitions it has."""
-        if self._counts is None:
-            found = self._admin.layouts().values()
-            self._counts = {layout.name: layout.partitions for layout in found}
-        return self._counts
-
     def count(self, topic: str) -> int:
         """How many partitions the topic has.
 
         Raises:
             TopicsError: it is not there.
         """
-        if topic not in self.topics():
+        if self._counts is None:
+            found = self._admin.layouts().values()
+            self._counts = {layout.name: layout.partitions for layout in found}
+        if topic not in self._counts:
             raise missing_topic(topic)
-        return self.topics()[topic]
+        return self._counts[topic]
 
     def partitions(self, topic: str) -> list[Partition]:
         """All partitions of a topic."""
         return [Partition(topic, number) for number in range(self.count(topic))]
+
+    def topics(self) -> list[str]:
+        """Every topic of the cluster."""
+        return list(self._admin.layouts())
 
     def topic_id(self, topic: str) -> str:
         """The topic's UUID in hex, empty if it has just gone."""
@@ -142,7 +136,7 @@ class LogReader:
         return int(found.get("max.message.bytes", 2**20))
 
     def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
-        """What a group has committed, None where nothing; waits for open transactions to end."""
+        """What a group has committed; waits for open transactions to end."""
         return self._admin.committed_offsets(group, partitions)
 
     def delete_before(self, offsets: Mapping[Partition, int]) -> None:
@@ -184,13 +178,11 @@ class LogReader:
             for one, span in spans.items()
         }
 
-    def read(self, spans: Spans, keep: Keep = _every) -> Iterator[Line]:
-        """The records of these spans that are wanted; in order within each partition."""
-        return self.read_as(_line, spans, keep)
+    def read(self, spans: Spans) -> Iterator[Line]:
+        """The records of these spans; in order within each partition."""
+        return self.read_as(_line, spans)
 
-    def read_as(
-        self, made: Callable[[Message], R], spans: Spans, keep: Keep = _every
-    ) -> Iterator[R]:
+    def read_as(self, made: Callable[[Message], R], spans: Spans) -> Iterator[R]:
         """The same, each as `made` makes it: headers cost too much for those that have none."""
         left = {one: span.end for one, span in spans.items() if span.first < span.end}
         if not left:
@@ -203,7 +195,7 @@ class LogReader:
                 messages = _messages(consumer)
                 if not messages and time.monotonic() > heard + self._stall_s:
                     raise self._stalled(left)
-                for message in self._taken(messages, left, consumer, keep):
+                for message in self._taken(messages, left, consumer):
                     yield made(message)
                 progress.read(len(messages))
                 if messages:
@@ -230,11 +222,7 @@ class LogReader:
             consumer.unassign()
 
     def _taken(
-        self,
-        messages: Sequence[Message],
-        left: dict[Partition, int],
-        consumer: Consumer,
-        keep: Keep,
+        self, messages: Sequence[Message], left: dict[Partition, int], consumer: Consumer
     ) -> Iterator[Message]:
         for message in messages:
             error = message.error()
@@ -245,7 +233,7 @@ class LogReader:
             offset, end = message.offset() or 0, left.get(place)
             if end is None:
                 continue
-            if error is None and offset < end and keep(message):
+            if error is None and offset < end:
                 yield message
             if offset + (error is None) >= end:
                 del left[place]
@@ -320,7 +308,11 @@ def open_reader(settings: Settings) -> LogReader:
     access = access_from(settings)
     # A person waits: whether anybody is there shows sooner than a large cluster's answers come.
     check_reachable(access, _REACH_S)
-    return LogReader(access)
+    if not is_embedded(access):
+        return LogReader(access)
+    from hooklane.ops.log_embedded import EmbeddedLogReader  # noqa: PLC0415 - which needs this one
+
+    return EmbeddedLogReader(access)
 
 
 class _Progress:
@@ -366,14 +358,7 @@ def _line(message: Message) -> Line:
         message.timestamp()[1],
         _bytes(message.key()),
         _bytes(message.value()),
-        headers_of(message),
     )
-
-
-def headers_of(message: Message) -> tuple[tuple[str, bytes | None], ...]:
-    """A record's headers in their order."""
-    # Always pairs; confluent-kafka's types also name the mapping that `produce` takes.
-    return tuple(cast("list[tuple[str, bytes | None]]", message.headers() or ()))
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

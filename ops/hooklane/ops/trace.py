@@ -16,7 +16,7 @@ from hooklane.ops.log_selection import (
     typed_keys,
     window,
 )
-from hooklane.ops.output import OutputFormat, OutputOption, notice, print_rows
+from hooklane.ops.output import OutputFormat, OutputOption, notice, print_rows, printable
 from hooklane.runtime.errors import HooklaneError, UsageError
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _show(trails: "Sequence[Trail]", output: OutputFormat, *, chosen: bool) -> N
         way.entry.id for _, ways in shown for way in ways
     }
     if left_out:
-        notice(f"{len(left_out)} other subscriptions do not match: --subscription ID says why not.")
+        notice(f"Subscriptions that do not match: {len(left_out)}; --subscription ID says why not.")
 
 
 def _show_one(trail: "Trail", ways: "Sequence[Way]", now_ms: int) -> None:
@@ -159,7 +159,7 @@ def _show_one(trail: "Trail", ways: "Sequence[Way]", now_ms: int) -> None:
     )
 
     for line in headlines(trail):
-        typer.echo(line)
+        typer.echo(printable(line))
     if ways:
         typer.echo()
         print_rows([table_row(way, now_ms) for way in ways], columns_for(ways), OutputFormat.TABLE)

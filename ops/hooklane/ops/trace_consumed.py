@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hooklane.ops.log_reader import LogReader
+from hooklane.ops.log_search import searched
 from hooklane.ops.trace_find import FoundEvent
 from hooklane.ops.trace_way import Consumed
 from hooklane.runtime.kafka_admin import Partition
@@ -65,8 +66,8 @@ class ProgressReader:
         home = Partition(self._lanes, place.number % self._reader.count(self._lanes))
         found: bytes | None = None
         spans = self._reader.whole([home])
-        for line in self._reader.read(spans, lambda message: message.key() == key):
-            found = line.value
+        for record in searched(self._reader, spans, lambda message: message.key() == key):
+            found = record.value
         if found is None:
             return None
         try:

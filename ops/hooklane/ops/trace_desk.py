@@ -8,7 +8,8 @@ from typing import Final, TypeVar
 from hooklane.fanout.match_explain import explain
 from hooklane.ops.event_places import EventPlaces, Source
 from hooklane.ops.lanes_read import LaneFinder
-from hooklane.ops.log_reader import Line, open_reader
+from hooklane.ops.log_reader import open_reader
+from hooklane.ops.log_search import FullRecord, searched
 from hooklane.ops.output import notice
 from hooklane.ops.subscriptions_topic import ConfigTopic
 from hooklane.ops.trace_consumed import Progress, ProgressReader
@@ -122,9 +123,9 @@ class TraceDesk:
         lanes = {lane.encode(): lane_partition(lane, self._count) for lane, _ in ways}
         places = [Partition(topic, number) for number in sorted(set(lanes.values()))]
         spans = self._reader.between(places, since_ms, None)
-        lines = self._reader.read(spans, lambda message: message.key() in lanes)
+        records = searched(self._reader, spans, lambda message: message.key() in lanes)
         return (
-            record for record in _decoded(codec, lines) if (record.lane, record.sequence) in ways
+            record for record in _decoded(codec, records) if (record.lane, record.sequence) in ways
         )
 
     def _add_waiting(self, ways: Sequence[Way]) -> None:
@@ -153,8 +154,8 @@ class TraceDesk:
         texts = [webhook_id.encode() for webhook_id in wanted]
         since_ms = min(way.letter.at_ms for way in ways if way.letter is not None) - _SKEW_MS
         spans = self._reader.between(self._reader.partitions(self._names.attempts), since_ms, None)
-        lines = self._reader.read(spans, holding(texts))
-        for attempt in _decoded(ATTEMPTS, lines):
+        records = searched(self._reader, spans, holding(texts))
+        for attempt in _decoded(ATTEMPTS, records):
             way = wanted.get(attempt.webhook_id)
             if way is not None and attempt.lane != way.lane:
                 way.attempts.append(attempt)
@@ -162,11 +163,11 @@ class TraceDesk:
             way.attempts.sort(key=lambda attempt: attempt.started_ms)
 
 
-def _decoded(codec: Codec[R], lines: Iterable[Line]) -> Iterator[R]:
+def _decoded(codec: Codec[R], records: Iterable[FullRecord]) -> Iterator[R]:
     unread = 0
-    for line in lines:
+    for found in records:
         try:
-            record = codec.decode(line.value or b"")
+            record = codec.decode(found.value or b"")
         except CodecError:
             unread += 1
         else:

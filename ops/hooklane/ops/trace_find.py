@@ -10,7 +10,8 @@ from confluent_kafka import Message
 
 from hooklane.ops.attempts_view import AttemptSelection
 from hooklane.ops.event_places import EventPlaces
-from hooklane.ops.log_reader import Keep, Line, LogReader, Span, headers_of
+from hooklane.ops.log_reader import LogReader, Span
+from hooklane.ops.log_search import FullRecord, Keep, headers_of, searched
 from hooklane.ops.log_selection import Newest, Window
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.schemas.codec import ATTEMPTS, CodecError
@@ -74,7 +75,7 @@ class EventFinder:
     def _of_webhook(self, webhook_id: str, window: Window) -> Iterator[FoundEvent]:
         selection = AttemptSelection(event=webhook_id)
         spans = self._reader.between(self._reader.partitions(self._attempts), window.since_ms, None)
-        for line in self._reader.read(spans, holding([webhook_id.encode()])):
+        for line in searched(self._reader, spans, holding([webhook_id.encode()])):
             try:
                 attempt = ATTEMPTS.decode(line.value or b"")
             except CodecError:
@@ -91,8 +92,9 @@ class EventFinder:
         span = self._reader.whole([place])[place]
         if not span.first <= offset < span.end:
             return None
-        for line in self._reader.read({place: Span(offset, offset + 1)}):
-            return self._found(line)
+        here = {place: Span(offset, offset + 1)}
+        for record in searched(self._reader, here, lambda _message: True):
+            return self._found(record)
         return None
 
     def _everywhere(self) -> list[Partition]:
@@ -101,15 +103,15 @@ class EventFinder:
     def _newest(
         self, partitions: Sequence[Partition], window: Window, keep: Keep, limit: int
     ) -> list[FoundEvent]:
-        found = Newest[tuple[str, int, int], Line](limit)
+        found = Newest[tuple[str, int, int], FullRecord](limit)
         spans = self._reader.between(partitions, window.since_ms, window.until_ms)
-        for line in self._reader.read(spans, keep):
+        for line in searched(self._reader, spans, keep):
             if not window.holds(line.timestamp_ms):
                 continue
             found.add((line.topic, line.partition, line.offset), line.timestamp_ms, line)
         return [self._found(line) for line in found.oldest_first()]
 
-    def _found(self, line: Line) -> FoundEvent:
+    def _found(self, line: FullRecord) -> FoundEvent:
         record = SourceRecord(
             line.topic,
             self._places.topic_id(line.topic),

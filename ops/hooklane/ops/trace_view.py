@@ -114,7 +114,7 @@ def headlines(trail: Trail) -> Iterator[str]:
         yield f"  {decoded.reason}; once settled it is dead letter {_unreadable_letter(trail)}"
     else:
         name = f"{decoded.attributes['type']} {decoded.attributes['id']}"
-        yield f"{text(name)} at {at}: {where}, key {text(key_text(record.key))}"
+        yield f"{name} at {at}: {where}, key {text(key_text(record.key))}"
     if consumed.committed is None:
         yield f"  {consumed.group} has committed nothing in this partition"
     elif consumed.settled:

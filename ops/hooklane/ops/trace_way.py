@@ -123,20 +123,17 @@ def _waits(way: Way, now_ms: int) -> str:
     waiting = way.waiting
     assert waiting is not None  # noqa: S101 - by its fate
     lane = waiting.lane
+    place, of = "first of its lane", "attempts"
     if waiting.before:
         more = f" and {waiting.before - 1} more" if waiting.before > 1 else ""
         event = f" ({lane.first.event_id})" if isinstance(lane.first, TaskFacts) else ""
-        place = f"behind task {lane.first.sequence}{event}{more} of its lane, of which "
-    else:
-        place = "first of its lane, "
-    standing = lane.standing
-    made = "how many attempts were made cannot be read"
-    if standing is not None:
-        made = f"{standing.attempts} attempts were made"
+        place = f"behind task {lane.first.sequence}{event}{more} of its lane"
+        of = "attempts of that task"
+    made = "cannot be read" if lane.standing is None else str(lane.standing.attempts)
     last = "" if lane.last is None else f", the last: {lane.last.detail or lane.last.reason}"
-    coming = next_try(standing, way.state, now_ms)
+    coming = next_try(lane.standing, way.state, now_ms)
     after = "" if coming is None else f"; next: {text(coming)}"
-    return f"{place}{made}{last}{after}"
+    return f"{place}; {of}: {made}{last}{after}"
 
 
 def _dead(way: Way) -> str:
@@ -155,7 +152,10 @@ def _dead(way: Way) -> str:
 def _not_settled(way: Way) -> str:
     consumed = way.consumed
     if consumed.ahead is None:
-        return f"group {consumed.group} has committed nothing here: see whether a fan-out runs"
+        return (
+            f"group {consumed.group} has committed nothing here: see whether a fan-out runs, and "
+            "whether HOOKLANE_FANOUT__GROUP_ID is its own here too"
+        )
     if consumed.ahead == 0:
         return "the fan-out is at this event now"
     return f"the fan-out has {consumed.ahead} offsets of its partition to settle before it"
