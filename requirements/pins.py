@@ -39,8 +39,11 @@ SETS = (
         "What the tests need on top of the services.",
         ("services.txt", "build.txt"),
         (
+            "axe-playwright-python",
             "cloudevents",
+            "httpx2",
             "hypothesis",
+            "playwright",
             "pytest",
             "pytest-asyncio",
             "pytest-timeout",

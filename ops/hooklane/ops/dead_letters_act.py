@@ -37,7 +37,6 @@ from hooklane.ops.run_options import (
     ended,
     rate_limit,
 )
-from hooklane.ops.runs import window_of
 from hooklane.runtime.errors import UsageError
 from hooklane.schemas.records import DeadLetterReason
 from hooklane.schemas.records_operator import AuditState

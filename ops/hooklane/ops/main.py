@@ -54,6 +54,7 @@ COMMANDS = (
     CommandModule("doctor", "hooklane.ops.doctor", "Check all that deliveries need; what to do."),
     CommandModule("audit", "hooklane.ops.audit", "What operators did, and why."),
     CommandModule("verify", "hooklane.ops.verify", "Is a signature right, and if not, why."),
+    CommandModule("console", "hooklane.ops.console.command", "All of that in a browser."),
     CommandModule("config", "hooklane.ops.config", "Show the settings."),
 )
 

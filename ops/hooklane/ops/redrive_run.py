@@ -8,8 +8,8 @@ from hooklane.ops.dead_letters_desk import LettersDesk
 from hooklane.ops.dead_letters_view import LetterSelection
 from hooklane.ops.redrive_plan import Left, Redrive, RedrivePlan
 from hooklane.ops.run_desk import BATCH, gone_on_with
-from hooklane.ops.run_options import window_of
 from hooklane.ops.run_progress import Advance, Pacer, Stop
+from hooklane.ops.runs import window_of
 from hooklane.schemas.records_operator import AuditState
 from hooklane.schemas.subscription_values import RateLimit
 

@@ -66,7 +66,12 @@ def _servers(value: str) -> str:
     return value
 
 
-def _header_name(value: str) -> str:
+def header_name(value: str) -> str:
+    """A header's name in lower case.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not _HEADER_NAME.fullmatch(value):
         raise ValueError(f"{value!r} is not a header's name such as x-session")
     return value.lower()
@@ -297,7 +302,7 @@ class DeliverySettings(Section):
         "to the dead letters.",
         json_schema_extra={"kind_text": "size", "default_text": "`16MiB`"},
     )
-    redact_headers: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
+    redact_headers: tuple[Annotated[str, AfterValidator(header_name)], ...] = Field(
         default=(),
         description="Names (JSON list) of response headers whose values are kept out of the "
         "attempt records, besides `set-cookie` and others that carry credentials.",
