@@ -67,7 +67,8 @@ def test_events_are_found_by_what_is_known_of_them(site: Site, operator: Operato
         operator("trace", unknown, exits=1)
     operator("trace", "e", "--subscription", "nobody", exits=2)
     operator("trace", "e", "--key", "k", exits=2)
-    operator("trace", "e", "--topic", "nowhere", exits=1)
+    operator("trace", "e", "--topic", "nowhere", exits=2)
+    assert "There is no topic nowhere" in operator.err
 
 
 def test_a_webhooks_id_and_a_redrive(site: Site, operator: Operator) -> None:

@@ -52,14 +52,17 @@ class TraceDesk:
         self._places = EventPlaces(self._reader, settings)
         self._lanes = LaneFinder(self._reader, self._names, settings.retry.tiers)
         self._count = self._reader.count(self._names.attempts)
-        for topic in topics:
-            self._reader.count(topic)
         self.topics = list(topics) or self._places.topics()
         if not self.topics:
-            self.close()
             raise UsageError(
                 "No event topic is known here: name one by --topic, or set HOOKLANE_FANOUT__TOPICS "
                 "as it is for the fan-out."
+            )
+        missing = set(self.topics).difference(self._reader.topics())
+        if missing:
+            raise UsageError(
+                f"There is no topic {', '.join(sorted(missing))}, or it may not be seen by this "
+                "user: name another by --topic."
             )
 
     def close(self) -> None:
