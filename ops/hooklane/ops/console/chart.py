@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 from hooklane.ops.console.minutes import OUTCOMES, Tally
 
 WIDTH: Final = 960
-HEIGHT: Final = 170
+HEIGHT: Final = 180
 _LEFT: Final = 64
 _BOTTOM: Final = 28
-_TOP: Final = 8
+_TOP: Final = 18
 _GAP: Final = 1.0
 _MARKS: Final = 6
 
