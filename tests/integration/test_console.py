@@ -155,7 +155,7 @@ def test_every_page_is_read_by_everybody(tab: Tab) -> None:
         "subscriptions": "/",
         "subscription": "/subscriptions/shop-orders",
         "test-event": "/subscriptions/shop-orders/test",
-        "attempts": "/attempts?since=8m",
+        "attempts": "/attempts?since=3m",
         "attempt": attempt,
         "lanes": "/lanes?subscription=billing-invoices",
         "lane": lane,
