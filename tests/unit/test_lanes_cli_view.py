@@ -7,7 +7,14 @@ import pytest
 
 from hooklane.ops.lanes_act import NewerTaskError, RecordPlace, retry_ticket, skip_letter
 from hooklane.ops.lanes_selection import LaneSelection
-from hooklane.ops.lanes_view import WaitingLane, known_task, lane_row, task_rows, ticket_row
+from hooklane.ops.lanes_view import (
+    WaitingLane,
+    columns_for,
+    known_task,
+    lane_row,
+    task_rows,
+    ticket_row,
+)
 from hooklane.schemas.book import SubscriptionBook
 from hooklane.schemas.codec import DEAD_LETTERS, TASKS
 from hooklane.schemas.event import Event
@@ -217,3 +224,12 @@ def test_a_lane_without_a_known_error_or_time_is_of_no_such_selection() -> None:
     assert not LaneSelection(error="500").has_error(a_lane())
     assert LaneSelection(error="500").needs_tasks
     assert not LaneSelection(depth=9, halted=True).needs_tasks
+
+
+def test_a_run_is_shown_where_there_is_one() -> None:
+    """What is replayed is told from what is live, and takes no room where there is nothing."""
+    book = a_book()
+    live, replayed = (lane_row(a_lane(run=run), book, NOW_MS) for run in ("", "01KB"))
+    assert [one.field for one in columns_for([live])].count("run") == 0
+    assert [one.field for one in columns_for([live, replayed])].count("run") == 1
+    assert (live["run"], replayed["run"]) == (None, "01KB")

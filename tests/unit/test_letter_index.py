@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hooklane.ops.dead_letters_view import LetterId, LetterSelection
+from hooklane.ops.dead_letters_view import (
+    LetterId,
+    LetterSelection,
+    NoSuchLetterError,
+    check_named,
+)
 from hooklane.ops.letter_index import LetterIndex, LetterName
 from hooklane.ops.purge_plan import PrefixScan
 from hooklane.ops.redrive_plan import (
@@ -20,9 +25,10 @@ from hooklane.ops.redrive_plan import (
     new_webhook_id,
     spans_of,
 )
+from hooklane.runtime.errors import UsageError
 from hooklane.schemas.book import SubscriptionBook
 from hooklane.schemas.codec import DEAD_LETTERS, LETTER_MARKS
-from hooklane.schemas.lane import LaneNamer
+from hooklane.schemas.lane import LaneId, LaneNamer
 from hooklane.schemas.records import DeadLetter
 from hooklane.schemas.records_operator import Fate, LetterMark
 from hooklane.schemas.subscription_values import ServicePolicy
@@ -149,6 +155,17 @@ def test_only_what_is_selected_is_looked_at() -> None:
     assert not by_id.may_hold(
         DEAD_LETTERS.encode(replace(other, lane=lane_id(3), last_attempt=None))
     )
+
+
+def test_an_id_that_means_no_lane_or_several_is_refused() -> None:
+    """Nothing is redriven or purged by a slip of the pen; without a sequence it is a whole lane."""
+    lanes = [lane_id(0x12345678), lane_id(0x12345679)]
+    check_named([LetterId.parse("12345678"), LetterId.parse(f"{lanes[1]}:7")], lanes)
+    with pytest.raises(NoSuchLetterError, match="There is no dead letter 1234567a:7"):
+        check_named([LetterId.parse("1234567A:7")], lanes)
+    same = [lanes[0], LaneId("12345678" + "1" * 24)]
+    with pytest.raises(UsageError, match="2 lanes begin with 12345678: give more"):
+        check_named([LetterId.parse("12345678")], same)
 
 
 letters = st.lists(

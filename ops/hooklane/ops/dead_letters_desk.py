@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hooklane.ops.audit_action import Action
-from hooklane.ops.dead_letters_view import LetterSelection
+from hooklane.ops.dead_letters_view import LetterSelection, check_named
 from hooklane.ops.letter_index import LetterFacts, LetterIndex
 from hooklane.ops.log_reader import Line, LogReader, Span, Spans
 from hooklane.ops.output import notice
@@ -85,6 +85,7 @@ class LettersDesk:
         index = LetterIndex(selection)
         for line in self._reader.read(spans):
             index.take(line.partition, line.offset, line.timestamp_ms, line.key, line.value)
+        check_named(selection.ids, (one.lane for one in index.letters()))
         if index.unread:
             notice(f"{index.unread} records cannot be read by this version and are left alone.")
         return index

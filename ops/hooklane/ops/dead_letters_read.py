@@ -6,6 +6,7 @@ from hooklane.ops.dead_letters_view import (
     LetterId,
     LetterPicker,
     LetterSelection,
+    NoSuchLetterError,
     letter_id,
     mark_id,
     mark_of,
@@ -15,7 +16,7 @@ from hooklane.ops.letter_state import LetterState
 from hooklane.ops.log_reader import Line, LogReader, Spans, newest
 from hooklane.ops.log_selection import Newest
 from hooklane.ops.output import Row, notice
-from hooklane.runtime.errors import HooklaneError, UsageError
+from hooklane.runtime.errors import UsageError
 from hooklane.schemas.codec import DEAD_LETTERS, CodecError
 from hooklane.schemas.lane import LaneId, lane_partition
 from hooklane.schemas.records_operator import LetterMark
@@ -23,10 +24,6 @@ from hooklane.schemas.records_operator import LetterMark
 _SKEW_MS: Final = 15 * 60_000
 """A record's time is that of its writing, a letter's that of the decision."""
 _NAMED_AT_MOST: Final = 5
-
-
-class NoSuchLetterError(HooklaneError):
-    """There is no such dead letter."""
 
 
 def listed_letters(
@@ -93,10 +90,7 @@ def the_letter(
         if wanted.names(name) and (name in found or len(found) <= _NAMED_AT_MOST):
             found[name] = line
     if not found:
-        raise NoSuchLetterError(
-            f"There is no dead letter {given}: `hooklane dead-letters list` shows what Kafka "
-            "still has."
-        )
+        raise NoSuchLetterError(given)
     if len(found) > 1:
         names = ", ".join(sorted(found)[:_NAMED_AT_MOST])
         raise UsageError(f"{given} may be one of several dead letters, such as {names}: name one.")

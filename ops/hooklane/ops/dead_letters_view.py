@@ -9,7 +9,7 @@ from hooklane.ops.attempts_view import attempt_row
 from hooklane.ops.letter_state import STATE_FIELDS, LetterState, is_wanted, state_row
 from hooklane.ops.log_selection import ALWAYS, Window, content, key_text, moment
 from hooklane.ops.output import Column, Row
-from hooklane.runtime.errors import UsageError
+from hooklane.runtime.errors import HooklaneError, UsageError
 from hooklane.schemas.codec import DEAD_LETTERS, LETTER_MARKS, CodecError
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId
@@ -37,6 +37,16 @@ FIELDS = (
 )  # fmt: skip
 _ID = re.compile(r"([0-9a-f]{8,32})(?::(0|[1-9][0-9]{0,18}|\?))?")
 _UNKNOWN = "?"
+
+
+class NoSuchLetterError(HooklaneError):
+    """There is no such dead letter."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(
+            f"There is no dead letter {given}: `hooklane dead-letters list` shows what Kafka "
+            "still has."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,11 @@ class LetterId:
         return len(self.lane) == 32
 
     @property
+    def typed(self) -> str:
+        """As somebody types it."""
+        return self.lane if self.sequence is None else f"{self.lane}:{self.sequence}"
+
+    @property
     def typed_lane(self) -> LaneId:
         """The lane, where it is whole."""
         return LaneId(self.lane)
@@ -78,6 +93,22 @@ class LetterId:
         """Whether it is the letter of this whole id."""
         lane, _, sequence = letter.rpartition(":")
         return lane.startswith(self.lane) and self.sequence in {None, sequence}
+
+
+def check_named(ids: Iterable[LetterId], lanes: Iterable[str]) -> None:
+    """Whether each id means one lane of those that were found.
+
+    Raises:
+        UsageError: it may be one of several.
+        NoSuchLetterError: it is none.
+    """
+    found = set(lanes)
+    for one in ids:
+        meant = sum(lane.startswith(one.lane) for lane in found)
+        if not meant:
+            raise NoSuchLetterError(one.typed)
+        if meant > 1:
+            raise UsageError(f"{meant} lanes begin with {one.lane}: give more of its digits.")
 
 
 def letter_id(letter: DeadLetter) -> str:

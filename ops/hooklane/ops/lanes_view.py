@@ -22,6 +22,7 @@ COLUMNS = (
     Column("subscription"),
     Column("tenant"),
     Column("key"),
+    Column("run"),
     Column("topic"),
     Column("partition", align="right"),
     Column("depth", align="right"),
@@ -188,9 +189,10 @@ def table_row(row: Row) -> Row:
 
 
 def columns_for(rows: Sequence[Row]) -> list[Column]:
-    """Without the tenant where nobody has one."""
-    tenants = any(row.get("tenant") is not None for row in rows)
-    return [column for column in COLUMNS if tenants or column.field != "tenant"]
+    """Without the tenant where nobody has one, without the run where nothing is replayed."""
+    rare = {"tenant", "run"}
+    found = {name for name in rare if any(row.get(name) is not None for row in rows)}
+    return [column for column in COLUMNS if column.field not in rare - found]
 
 
 def task_rows(lane: WaitingLane) -> list[Row]:

@@ -31,7 +31,7 @@ from hooklane.ops.console import (
 from hooklane.ops.console.forms import RefusedFormError
 from hooklane.ops.console.gate import Gate
 from hooklane.ops.console.office import Office
-from hooklane.ops.dead_letters_read import NoSuchLetterError
+from hooklane.ops.dead_letters_view import NoSuchLetterError
 from hooklane.ops.lanes_read import NoSuchLaneError
 from hooklane.runtime.errors import BrokerError, HooklaneError, TopicsError, UsageError
 
