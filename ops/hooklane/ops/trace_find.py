@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ from hooklane.ops.event_places import EventPlaces
 from hooklane.ops.log_reader import LogReader, Span
 from hooklane.ops.log_search import FullRecord, Keep, headers_of, searched
 from hooklane.ops.log_selection import Newest, Window
+from hooklane.ops.output import notice
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.schemas.codec import ATTEMPTS, CodecError
 from hooklane.schemas.decode import decode
@@ -34,6 +35,15 @@ class FoundEvent:
         return Partition(self.record.topic, self.record.partition), self.record.offset
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which records are meant: by their bytes, then by what they mean."""
+
+    window: Window
+    may_be: Keep
+    holds: Callable[[FoundEvent], bool] = lambda _found: True
+
+
 class EventFinder:
     """Looks in these event topics, and in the attempts for a webhook's id."""
 
@@ -51,11 +61,10 @@ class EventFinder:
         First where the topic's partitioner puts it, and everywhere if nothing is there.
         """
         likely = [source.place for source in self._places.sources(self._topics, keys)]
-        found = self._newest(likely, window, lambda message: message.key() in keys, limit)
+        wanted = _Wanted(window, lambda message: message.key() in keys)
+        found = self._newest(likely, wanted, limit)
         rest = sorted(set(self._everywhere()) - set(likely))
-        if found or not rest:
-            return found
-        return self._newest(rest, window, lambda message: message.key() in keys, limit)
+        return found if found or not rest else self._newest(rest, wanted, limit)
 
     def of_id(self, given: str, window: Window, limit: int) -> list[FoundEvent]:
         """The events of this id; several where a publisher has published one again.
@@ -66,11 +75,12 @@ class EventFinder:
         placed = _PLACE.fullmatch(given)
         if placed is not None and placed[1] in self._reader.topics():
             found = self._at(Partition(placed[1], int(placed[2])), int(placed[3]))
-            return [] if found is None else [found]
+            if found is not None and _id(found) in {given, None}:
+                return [found]
         if _WEBHOOK_ID.fullmatch(given):
             return list(self._of_webhook(given, window))
-        near = self._newest(self._everywhere(), window, _may_be(given), limit)
-        return [one for one in near if _id(one) == given]
+        wanted = _Wanted(window, _may_be(given), lambda found: _id(found) == given)
+        return self._newest(self._everywhere(), wanted, limit)
 
     def _of_webhook(self, webhook_id: str, window: Window) -> Iterator[FoundEvent]:
         selection = AttemptSelection(event=webhook_id)
@@ -101,15 +111,19 @@ class EventFinder:
         return [place for topic in self._topics for place in self._reader.partitions(topic)]
 
     def _newest(
-        self, partitions: Sequence[Partition], window: Window, keep: Keep, limit: int
+        self, partitions: Sequence[Partition], wanted: "_Wanted", limit: int
     ) -> list[FoundEvent]:
-        found = Newest[tuple[str, int, int], FullRecord](limit)
-        spans = self._reader.between(partitions, window.since_ms, window.until_ms)
-        for line in searched(self._reader, spans, keep):
-            if not window.holds(line.timestamp_ms):
-                continue
-            found.add((line.topic, line.partition, line.offset), line.timestamp_ms, line)
-        return [self._found(line) for line in found.oldest_first()]
+        newest = Newest[tuple[Partition, int], FoundEvent](limit)
+        spans = self._reader.between(partitions, wanted.window.since_ms, wanted.window.until_ms)
+        for record in searched(self._reader, spans, wanted.may_be):
+            if wanted.window.holds(record.timestamp_ms):
+                found = self._found(record)
+                if wanted.holds(found):
+                    newest.add(found.place, record.timestamp_ms, found)
+        events = newest.oldest_first()
+        if newest.left_out:
+            notice(f"Only the newest {limit} events are shown: --limit N shows more.")
+        return events
 
     def _found(self, line: FullRecord) -> FoundEvent:
         record = SourceRecord(
