@@ -148,7 +148,7 @@ class ServiceProcess:
 
     def get(self, path: str) -> tuple[int, str]:
         """A page of its health server; status 0 while nobody listens."""
-        port = self._port()
+        port = self.port()
         if port is None:
             return 0, ""
         try:
@@ -176,7 +176,8 @@ class ServiceProcess:
             lines = file.read().decode(errors="replace").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
-    def _port(self) -> int | None:
+    def port(self) -> int | None:
+        """Of its health server, or its pages; None while nobody listens."""
         for line in self.log_lines():
             if "port" in line and "served" in str(line.get("event")):
                 return int(line["port"])

@@ -27,3 +27,5 @@ def test_the_wheel_has_the_schemas_and_the_types() -> None:
     rooms = {"producer", "fanout", "retrier", "delivery", "schemas", "runtime", "ops"}
     assert {f"hooklane/{room}/py.typed" for room in rooms} <= shipped
     assert "hooklane/schemas/avro/DeliveryTask.avsc" in shipped
+    console = "hooklane/ops/console"
+    assert {f"{console}/templates/base.html", f"{console}/static/console.css"} <= shipped

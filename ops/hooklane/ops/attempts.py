@@ -15,19 +15,18 @@ from hooklane.ops.command import explain, settings_of, single_command
 from hooklane.ops.log_selection import (
     KeyOption,
     LimitOption,
-    Newest,
     SinceOption,
     SubscriptionOption,
     UntilOption,
     typed_keys,
     window,
 )
-from hooklane.ops.output import OutputFormat, OutputOption, Row, follow_rows, notice, print_rows
+from hooklane.ops.output import OutputFormat, OutputOption, follow_rows, print_rows
 from hooklane.runtime.errors import UsageError
 from hooklane.schemas.records import AttemptOutcome
 
 if TYPE_CHECKING:
-    from hooklane.ops.attempts_find import AttemptPlaces, Search
+    from hooklane.ops.attempts_find import AttemptPlaces
     from hooklane.ops.log_reader import LogReader, Spans
 
 app = single_command()
@@ -79,6 +78,7 @@ def attempts(  # noqa: PLR0913, PLR0917 - a command's options
     selection = AttemptSelection(times, subscription, typed_keys(key), event, outcome)
     # librdkafka and the settings are slow to import: `--help` goes without them.
     from hooklane.ops.attempts_find import AttemptPlaces  # noqa: PLC0415
+    from hooklane.ops.attempts_read import found_attempts  # noqa: PLC0415
     from hooklane.ops.log_reader import open_reader  # noqa: PLC0415
 
     settings = settings_of(context)
@@ -87,58 +87,8 @@ def attempts(  # noqa: PLR0913, PLR0917 - a command's options
         if follow:
             _follow(reader, places, selection, limit, output)
             return
-        rows = [] if all_partitions else _in_lanes(reader, places, selection, limit)
-        if not rows:
-            search = places.everywhere()
-            rows = _listed(reader, places.spans(search, selection), search, selection, limit)
-        print_rows(rows, COLUMNS, output)
-
-
-def _in_lanes(
-    reader: "LogReader", places: "AttemptPlaces", selection: AttemptSelection, limit: int
-) -> list[Row]:
-    """From the partitions of the lanes that are meant; empty where they are not known, or hold
-    nothing that is meant."""
-    search = places.of(selection)
-    if search is None:
-        return []
-    rows = _listed(reader, places.spans(search, selection), search, selection, limit)
-    if rows:
-        notice(
-            f"Read {len(search.partitions)} of {len(places.everywhere().partitions)} partitions, "
-            "those of the key's lanes: --all-partitions finds redrives and replays too."
-        )
-    return rows
-
-
-def _listed(
-    reader: "LogReader", spans: "Spans", search: "Search", selection: AttemptSelection, limit: int
-) -> list[Row]:
-    """The newest so many, oldest first; what cannot be read is among them, or told."""
-    from hooklane.ops.attempts_find import wanted  # noqa: PLC0415 - as above
-    from hooklane.ops.log_search import searched  # noqa: PLC0415
-
-    picker = AttemptPicker(selection)
-    found = Newest[tuple[int, int], Row](limit)
-    read = _near_the_end(spans, selection, limit)
-    for line in searched(reader, read, wanted(search, selection)):
-        picked = picker.pick(line.key, line.value, line.timestamp_ms)
-        if picked is not None:
-            found.add((line.partition, line.offset), *picked)
-    rows = found.oldest_first()
-    if found.left_out or read != spans:
-        notice(f"Only the newest {limit} are shown: --limit N shows more.")
-    if picker.unread:
-        notice(f"{picker.unread} records cannot be read by this version and may be meant too.")
-    return rows
-
-
-def _near_the_end(spans: "Spans", selection: AttemptSelection, limit: int) -> "Spans":
-    """Where everything is meant, the newest so many are the last ones of the partitions."""
-    from hooklane.ops.log_reader import newest  # noqa: PLC0415 - as above
-
-    all_to_the_end = selection.is_all and selection.window.until_ms is None
-    return newest(spans, limit) if all_to_the_end else spans
+        found = found_attempts(reader, places, selection, limit, everywhere=all_partitions)
+        print_rows([one.row for one in found], COLUMNS, output)
 
 
 def _follow(
@@ -148,14 +98,16 @@ def _follow(
     limit: int,
     output: OutputFormat,
 ) -> None:
+    from hooklane.ops.attempts_read import listed  # noqa: PLC0415 - as above
+
     show = follow_rows(COLUMNS, output)
     everywhere = places.everywhere()
     if selection.window.since_ms is None:
         spans: Spans = reader.whole(everywhere.partitions)
     else:
         spans = places.spans(everywhere, selection)
-        for row in _listed(reader, spans, everywhere, selection, limit):
-            show(row)
+        for found in listed(reader, spans, everywhere, selection, limit):
+            show(found.row)
     picker = AttemptPicker(selection)
     for line in reader.follow({one: span.end for one, span in spans.items()}):
         picked = picker.pick(line.key, line.value, line.timestamp_ms)

@@ -9,22 +9,18 @@ from hooklane.ops.audit_view import COLUMNS, FIELDS, AuditPicker, AuditSelection
 from hooklane.ops.command import explain, settings_of, single_command
 from hooklane.ops.log_selection import (
     LimitOption,
-    Newest,
     SinceOption,
     SubscriptionOption,
     UntilOption,
     window,
 )
-from hooklane.ops.output import OutputFormat, OutputOption, Row, follow_rows, notice, print_rows
+from hooklane.ops.output import OutputFormat, OutputOption, follow_rows, print_rows
 from hooklane.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from hooklane.ops.log_reader import LogReader, Spans
 
 app = single_command()
-
-_SKEW_MS = 15 * 60_000
-"""A record's time is that of the operator's own clock."""
 
 
 @app.command(
@@ -71,41 +67,16 @@ def audit(  # noqa: PLR0913, PLR0917 - a command's options
     times = window(since, until, datetime.now(UTC))
     selection = AuditSelection(times, by, action, subscription, only)
     # librdkafka and the settings are slow to import: `--help` goes without them.
+    from hooklane.ops.audit_read import audit_spans, listed_audit  # noqa: PLC0415
     from hooklane.ops.log_reader import open_reader  # noqa: PLC0415
 
     settings = settings_of(context)
     with open_reader(settings) as reader:
-        spans = _spans(reader, settings.topic_names.audit, selection)
+        spans = audit_spans(reader, settings.topic_names.audit, selection)
         if follow:
             _follow(reader, spans, selection, limit, output)
         else:
-            print_rows(_listed(reader, spans, selection, limit), COLUMNS, output)
-
-
-def _spans(reader: "LogReader", topic: str, selection: AuditSelection) -> "Spans":
-    since_ms, until_ms = selection.window.since_ms, selection.window.until_ms
-    return reader.between(
-        reader.partitions(topic),
-        None if since_ms is None else since_ms - _SKEW_MS,
-        None if until_ms is None else until_ms + _SKEW_MS,
-    )
-
-
-def _listed(
-    reader: "LogReader", spans: "Spans", selection: AuditSelection, limit: int
-) -> list[Row]:
-    """The newest so many, oldest first."""
-    picker, found = AuditPicker(selection), Newest[int, Row](limit)
-    for line in reader.read(spans):
-        picked = picker.pick(line.key, line.value, line.timestamp_ms)
-        if picked is not None:
-            found.add(line.offset, *picked)
-    rows = found.oldest_first()
-    if found.left_out:
-        notice(f"Only the newest {limit} are shown: --limit N shows more.")
-    if picker.unread:
-        notice(f"{picker.unread} records cannot be read by this version and may be meant too.")
-    return rows
+            print_rows(listed_audit(reader, spans, selection, limit), COLUMNS, output)
 
 
 def _follow(
@@ -116,9 +87,11 @@ def _follow(
     output: OutputFormat,
 ) -> None:
     """What --since asks for, then what comes."""
+    from hooklane.ops.audit_read import listed_audit  # noqa: PLC0415 - as above
+
     show = follow_rows(COLUMNS, output)
     if selection.window.since_ms is not None:
-        for row in _listed(reader, spans, selection, limit):
+        for row in listed_audit(reader, spans, selection, limit):
             show(row)
     picker = AuditPicker(selection)
     for line in reader.follow({one: span.end for one, span in spans.items()}):

@@ -60,14 +60,29 @@ class Action:
         selection: Mapping[str, str | None] | None = None,
     ) -> Self:
         """A new one, as it was typed; what of the selection is None was not."""
-        found = {} if selection is None else selection
         typed = shlex.join(("hooklane", *invocation_of(context).typed))
+        who = system_user() if by is None else by
+        return cls.new(name, who, why, typed, subscription=subscription, selection=selection)
+
+    @classmethod
+    def new(
+        cls,
+        name: str,
+        by: str,
+        why: str,
+        command: str,
+        *,
+        subscription: str | None = None,
+        selection: Mapping[str, str | None] | None = None,
+    ) -> Self:
+        """A new one. `command`: how it was given, in words."""
+        found = {} if selection is None else selection
         return cls(
             id=new_ulid(),
-            by=_plain(system_user() if by is None else by),
+            by=_plain(by),
             host=_plain(socket.gethostname()),
             name=name,
-            command=_plain(typed)[:_LONGEST],
+            command=_plain(command)[:_LONGEST],
             why=_plain(why),
             subscription=None if subscription is None else _plain(subscription),
             selection={key: _plain(value) for key, value in found.items() if value is not None},

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -37,7 +37,6 @@ from hooklane.ops.run_options import (
     ended,
     rate_limit,
 )
-from hooklane.ops.runs import window_of
 from hooklane.runtime.errors import UsageError
 from hooklane.schemas.records import DeadLetterReason
 from hooklane.schemas.records_operator import AuditState
@@ -45,7 +44,8 @@ from hooklane.schemas.records_operator import AuditState
 if TYPE_CHECKING:
     from hooklane.ops.dead_letters_desk import LettersDesk
     from hooklane.ops.letter_index import LetterFacts, LetterIndex
-    from hooklane.ops.redrive_plan import Left, Redrive, RedrivePlan
+    from hooklane.ops.redrive_plan import Left
+    from hooklane.ops.redrive_run import PlannedRedrive
     from hooklane.schemas.subscription_values import RateLimit
 
 IdsArgument: TypeAlias = Annotated[
@@ -164,75 +164,39 @@ def redrive(  # noqa: PLR0913, PLR0917 - a command's options
     # librdkafka and the settings are slow to import: `--help` goes without them.
     from hooklane.ops.dead_letters_desk import LettersDesk  # noqa: PLC0415
     from hooklane.ops.log_reader import open_reader  # noqa: PLC0415
+    from hooklane.ops.redrive_run import nothing_more, planned_redrive  # noqa: PLC0415
 
     settings = settings_of(context)
     with open_reader(settings) as reader:
         desk = LettersDesk(settings, reader)
         if not dry_run:
             desk.writer.open()
-        planned = _planned(desk, action, selection)
+        planned = planned_redrive(desk, action, selection)
+        matched, count = planned.matched, len(planned.plan.tasks)
+        notice(f"{matched:,} dead letters are meant, {count:,} of them to be redriven.")
+        _tell_left(planned.plan.left)
         if dry_run or not planned.plan.tasks:
-            _nothing_more(desk, planned, dry_run=dry_run)
+            if not dry_run:
+                nothing_more(desk, planned)
             row = _redrive_row(planned, "counted" if dry_run else "done", len(planned.plan.tasks))
             print_record({**row, "run": None}, output)
             return
         _redrive(desk, planned, limit, output)
 
 
-class _Planned(NamedTuple):
-    """A run that may begin, or go on."""
-
-    action: Action
-    deciding: "Redrive"
-    plan: "RedrivePlan"
-    goes_on: bool
-
-
-def _planned(desk: "LettersDesk", action: Action, selection: LetterSelection) -> _Planned:
-    """Which run it is, and what it will write; told to whoever looks on."""
-    from hooklane.ops.redrive_plan import Redrive  # noqa: PLC0415 - as above
-    from hooklane.ops.run_desk import gone_on_with  # noqa: PLC0415
-
-    earlier = desk.runs.runs().unfinished(action.name, action.selection)
-    action = gone_on_with(action, earlier)
-    # What was meant by `2h` then, and not by `2h` now.
-    index = desk.index(replace(selection, window=window_of(action.selection)))
-    deciding = Redrive(action.id, desk.book(), again="again" in action.selection)
-    plan = deciding.plan(index)
-    matched, count = len(plan.tasks) + plan.left.total(), len(plan.tasks)
-    notice(f"{matched:,} dead letters are meant, {count:,} of them to be redriven.")
-    _tell_left(plan.left)
-    return _Planned(action, deciding, plan, earlier is not None)
-
-
-def _nothing_more(desk: "LettersDesk", planned: _Planned, *, dry_run: bool) -> None:
-    """A run that was cut off, and had written all before, is done."""
-    if planned.goes_on and not dry_run:
-        desk.runs.tell(desk.writer, planned.action, AuditState.DONE, 0, "nothing was left to do")
-
-
 def _redrive(
-    desk: "LettersDesk", planned: _Planned, limit: "RateLimit | None", output: OutputFormat
+    desk: "LettersDesk", planned: "PlannedRedrive", limit: "RateLimit | None", output: OutputFormat
 ) -> None:
-    from hooklane.ops.run_desk import BATCH  # noqa: PLC0415 - as above
-    from hooklane.ops.run_progress import Pacer, bar, stop_on_signals  # noqa: PLC0415
+    from hooklane.ops.redrive_run import carry_out  # noqa: PLC0415 - as above
+    from hooklane.ops.run_progress import bar, stop_on_signals  # noqa: PLC0415
 
-    action, deciding, plan, goes_on = planned
-    count = len(plan.tasks)
-    if goes_on:
-        notice(f"Goes on with run {action.id}, which was not done.")
-    with stop_on_signals() as stop, bar("Redriving", count) as advance:
-        begun = f"{count} are to be redriven"
-        desk.runs.tell(desk.writer, action, AuditState.BEGUN, count, begun)
-        progress = desk.redrive(plan, deciding, action, Pacer(limit, BATCH), stop, advance)
-        is_all = progress.written + progress.left.total() == count
-        state = AuditState.DONE if is_all else AuditState.INTERRUPTED
-        said = f"{progress.written} of {count} were redriven"
-        desk.runs.tell(desk.writer, action, state, progress.written, said)
-    plan.left.update(progress.left)
-    print_record(_redrive_row(planned, state.value, progress.written), output)
-    _tell_left(progress.left)
-    ended(state, f"{said}: the same command goes on.")
+    if planned.goes_on:
+        notice(f"Goes on with run {planned.action.id}, which was not done.")
+    with stop_on_signals() as stop, bar("Redriving", len(planned.plan.tasks)) as advance:
+        done = carry_out(desk, planned, limit, stop, advance)
+    print_record(_redrive_row(planned, done.state.value, done.redriven), output)
+    _tell_left(done.left)
+    ended(done.state, f"{done.said}: the same command goes on.")
 
 
 def purge(  # noqa: PLR0913, PLR0917 - a command's options
@@ -307,12 +271,12 @@ def _yes(flag: bool) -> str | None:
     return "yes" if flag else None
 
 
-def _redrive_row(planned: _Planned, state: str, redriven: int) -> Row:
+def _redrive_row(planned: "PlannedRedrive", state: str, redriven: int) -> Row:
     left = planned.plan.left
     return {
         "run": planned.action.id,
         "state": state,
-        "matched": len(planned.plan.tasks) + left.total(),
+        "matched": planned.matched,
         "redriven": redriven,
         "left": {one.value: count for one, count in sorted(left.items()) if count},
     }

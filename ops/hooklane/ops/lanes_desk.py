@@ -102,7 +102,7 @@ class LaneDesk:
         lanes = [lane for lane in lanes if selection.is_due(lane)]
         if attempts or selection.error is not None:
             self.finder.add_last_attempts(lanes, attempts or FOR_ERRORS)
-        return sorted(filter(selection.has_error, lanes), key=_order)
+        return sorted(filter(selection.has_error, lanes), key=by_waiting)
 
     def shown(self, given: str, tasks: int) -> WaitingLane:
         """One lane with its first so many tasks.
@@ -200,7 +200,8 @@ class LaneDesk:
         )
 
 
-def _order(lane: WaitingLane) -> tuple[str, int, LaneId]:
+def by_waiting(lane: WaitingLane) -> tuple[str, int, LaneId]:
+    """By subscription, then by what has waited longest."""
     task = lane.first
     if isinstance(task, TaskFacts):
         return task.subscription, task.redirected_ms, lane.lane

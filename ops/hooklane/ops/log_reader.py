@@ -9,7 +9,6 @@ A reading is bounded: it ends at the high watermark that was asked for before, a
 transactions that were open then (DESIGN section 3, rule 5). What an aborted one wrote is not seen.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -26,7 +25,7 @@ from confluent_kafka import (
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from hooklane.ops.embedded_broker import is_embedded
-from hooklane.ops.output import notice
+from hooklane.ops.output import is_at_terminal, notice
 from hooklane.runtime import kafka
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.kafka import KafkaAccess
@@ -326,7 +325,7 @@ class _Progress:
         self._said = said
         self._count = 0
         self._next = time.monotonic() + _PROGRESS_EVERY_S
-        self._wanted = sys.stderr.isatty()
+        self._wanted = is_at_terminal()
 
     def read(self, count: int) -> None:
         self._count += count

@@ -52,8 +52,9 @@ COMMANDS = (
     CommandModule("attempts", "hooklane.ops.attempts", "Every HTTP try, and how it ended."),
     CommandModule("trace", "hooklane.ops.trace", "One event's way, and why it has not arrived."),
     CommandModule("doctor", "hooklane.ops.doctor", "Check all that deliveries need; what to do."),
-    CommandModule("verify", "hooklane.ops.verify", "Is a signature right, and if not, why."),
     CommandModule("audit", "hooklane.ops.audit", "What operators did, and why."),
+    CommandModule("verify", "hooklane.ops.verify", "Is a signature right, and if not, why."),
+    CommandModule("console", "hooklane.ops.console.command", "All of that in a browser."),
     CommandModule("config", "hooklane.ops.config", "Show the settings."),
 )
 

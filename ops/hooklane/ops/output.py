@@ -17,14 +17,17 @@ contract; a table shows the columns only. `print_rows` takes any iterable and pr
 - `print_record(row, output)`: one thing in full: a line a field, or one JSON object.
 - `follow_rows(columns, output)`: returns a function that prints one row at once (`--follow`):
   a line, or one JSON object a line.
-- `notice(text)`: what was done or is going on, for a person: on stderr.
+- `notice(text)`: what was done or is going on, for a person: on stderr, or to who is listening
+  (`heard_by`).
 - `confirm(question, yes=...)`: before something that cannot be undone.
 """
 
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -107,8 +110,30 @@ def follow_rows(columns: Sequence[Column], output: OutputFormat) -> Callable[[Ro
     return print_json if output is OutputFormat.JSON else print_line
 
 
+_hearer: ContextVar[Callable[[str], None] | None] = ContextVar("hearer", default=None)
+
+
+@contextmanager
+def heard_by(hearer: Callable[[str], None]) -> Iterator[None]:
+    """What `notice` says meanwhile goes to `hearer`: it is for a page, and not for a terminal."""
+    token = _hearer.set(hearer)
+    try:
+        yield
+    finally:
+        _hearer.reset(token)
+
+
+def is_at_terminal() -> bool:
+    """Whether somebody sees notices as they come."""
+    return _hearer.get() is None and sys.stderr.isatty()
+
+
 def notice(message: str) -> None:
     """A sentence for the person at the terminal, on stderr: stdout is for data."""
+    hearer = _hearer.get()
+    if hearer is not None:
+        hearer(printable(message))
+        return
     sys.stderr.write(printable(message) + "\n")
     sys.stderr.flush()
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hooklane.runtime.errors import SettingsError
+from hooklane.runtime.settings_console import ConsoleSettings
 from hooklane.runtime.settings_delivery import DeliverySettings
 from hooklane.runtime.settings_sections import (
     FanoutSettings,
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     secrets: SecretSettings = SecretSettings()
     http: HttpSettings = HttpSettings()
+    console: ConsoleSettings = ConsoleSettings()
     schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     log: LogSettings = LogSettings()
@@ -91,6 +93,8 @@ class Settings(BaseSettings):
             raise ValueError("HOOKLANE_FANOUT__COMMIT_INTERVAL: must be from 20ms to 200ms")
         if not 1 <= self.kafka.session_timeout.seconds <= 1800:
             raise ValueError("HOOKLANE_KAFKA__SESSION_TIMEOUT: must be from 1s to 30m")
+        if not 60 <= self.console.history.seconds <= 86_400:
+            raise ValueError("HOOKLANE_CONSOLE__HISTORY: must be from 1m to 24h")
         if self.topics.replication_factor == 0:
             raise ValueError("HOOKLANE_TOPICS__REPLICATION_FACTOR: must be -1 or at least 1")
         return self

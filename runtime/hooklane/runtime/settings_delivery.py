@@ -9,18 +9,18 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, JsonValue
 
-from hooklane.runtime.settings_types import URL_KIND, Network, SecretUrl, Section, Size
+from hooklane.runtime.settings_types import (
+    URL_KIND,
+    Network,
+    SecretUrl,
+    Section,
+    Size,
+    header_name,
+)
 from hooklane.schemas.subscription_values import EngineName
 
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DNS_NAME: Final = re.compile(rf"{_LABEL}(?:[.]{_LABEL})*")
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-def _header_name(value: str) -> str:
-    if not _HEADER_NAME.fullmatch(value):
-        raise ValueError(f"{value!r} is not a header's name such as x-session")
-    return value.lower()
 
 
 def _dns_name(value: str) -> str:
@@ -102,7 +102,7 @@ class DeliverySettings(Section):
         "to the dead letters.",
         json_schema_extra={"kind_text": "size", "default_text": "`16MiB`"},
     )
-    redact_headers: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
+    redact_headers: tuple[Annotated[str, AfterValidator(header_name)], ...] = Field(
         default=(),
         description="Names (JSON list) of response headers whose values are kept out of the "
         "attempt records, besides `set-cookie` and others that carry credentials.",

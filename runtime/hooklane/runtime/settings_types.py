@@ -21,6 +21,7 @@ from hooklane.schemas.topics import Delay
 URL_KIND: Final[JsonDict] = {"kind_text": "URL"}
 """How a URL is described in the page of settings."""
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _SIZES = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _SIZE = re.compile(r"([0-9]+) ?(KiB|MiB|GiB|)")
@@ -117,6 +118,17 @@ Network: TypeAlias = Annotated[
 
 SecretUrl: TypeAlias = Annotated[SecretStr, BeforeValidator(_url)]
 """An http(s) URL that may hold a user's name and password, so it is never shown whole."""
+
+
+def header_name(value: str) -> str:
+    """A header's name in lower case.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _HEADER_NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is not a header's name such as x-session")
+    return value.lower()
 
 
 class Section(BaseModel):
