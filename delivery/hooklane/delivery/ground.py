@@ -118,14 +118,18 @@ async def delivering(
 def watched(
     service: Service, settings: Settings, circuits: Circuits
 ) -> tuple[Metrics, Readiness, Circuits]:
-    """The metrics of a service, which look at its readiness and its circuits, of which the log is
-    told as well."""
+    """The metrics of a service, which look at its readiness and its circuits."""
     metrics, readiness = Metrics(service, settings.telemetry.subscription_labels), Readiness()
     metrics.restores.facts = readiness.restores
+    watch(circuits, metrics)
+    return metrics, readiness, circuits
+
+
+def watch(circuits: Circuits, metrics: Metrics) -> None:
+    """Let metrics and log say how they stand."""
     metrics.circuits_open.set_function(circuits.count_open)
     metrics.by_subscription.is_open = circuits.is_open
     circuits.turned = Journal(_MACHINE.monotonic).turned
-    return metrics, readiness, circuits
 
 
 @asynccontextmanager

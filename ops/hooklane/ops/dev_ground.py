@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hooklane.delivery.circuit import Circuits
-from hooklane.delivery.ground import Ground, standing_on_kafka
+from hooklane.delivery.ground import Ground, standing_on_kafka, watch
 from hooklane.ops.dev_board import Told, WatchedAttempts
 from hooklane.ops.dev_relay import relayed
 from hooklane.ops.dev_settings import Around, all_topics_but, on_embedded, on_kafka
@@ -52,10 +52,10 @@ class Place:
         """What a service stands on here; `told` of each of its attempts."""
         async with self.standing(settings, service, secrets) as ground:
             # Somebody looks on who has just mended the receiver: no circuit stays open for long.
+            circuits = Circuits(CIRCUITS)
+            watch(circuits, ground.metrics)
             yield replace(
-                ground,
-                attempts=WatchedAttempts(ground.attempts, told),
-                circuits=Circuits(CIRCUITS),
+                ground, attempts=WatchedAttempts(ground.attempts, told), circuits=circuits
             )
 
 
