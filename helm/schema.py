@@ -211,6 +211,8 @@ def _kind(given: Any) -> Schema:
     annotation = bare(given)
     if get_origin(annotation) is tuple:
         return {"type": "array", "items": _kind(get_args(annotation)[0])}
+    if get_origin(annotation) is dict:
+        return {"type": "object"}
     if issubclass(annotation, Enum):
         return {"enum": [*(one.value for one in annotation), None]}
     return dict(_KINDS[annotation])
