@@ -82,18 +82,25 @@ def prefix() -> str:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Under pytest-xdist: chaos, and what needs the cluster, is for one worker.
+    """Under pytest-xdist: chaos, and what needs the cluster, is for one worker, and so is a file
+    whose tests go on from each other's work.
 
-    No two of them run at once then, and only one cluster is started. (xdist's own groups mark node
+    No two of chaos run at once then, and only one cluster is started. (xdist's own groups mark node
     ids, which pytest 9 does not let it change.)
     """
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where it is installed
 
     class ChaosInOne(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         def _split_scope(self, nodeid: str) -> str:
-            return "chaos" if _is_chaos(nodeid.partition("::")[0]) else nodeid
+            file = nodeid.partition("::")[0]
+            if _is_chaos(file):
+                return "chaos"
+            return file if file in _ONE_STAGE else nodeid
 
     return ChaosInOne(config, log)
+
+
+_ONE_STAGE = frozenset({"tests/integration/test_redrive_and_replay.py"})
 
 
 @cache

@@ -32,7 +32,7 @@ from tests.support.site import Site, make_site
 from tests.support.webhook_sink import WebhookSink
 
 _KEYS = 40
-_LAST_WORDS = 3000
+_LAST_WORDS = 6000
 _LEAST_STEPS = 5
 """Of each hand."""
 

@@ -166,7 +166,7 @@ def test_failure_at_the_end_of_the_process_is_shown(kafka: Kafka, prefix: str) -
         f"{prefix}.n",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert "UndeliveredError: 1 events were not delivered; the first: event e-1" in done.stderr
+    assert "not closed: 1 events were not delivered; the first: event e-1" in done.stderr
 
 
 def test_the_example_in_the_docs_works(kafka: Kafka, prefix: str) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import structlog
 
 from hooklane.ops.main import run
 from tests.support.site import Site
@@ -23,7 +24,11 @@ class Operator:
 
     def __call__(self, *arguments: str, exits: int = 0) -> str:
         self._capsys.readouterr()
-        code = run(list(arguments))
+        try:
+            code = run(list(arguments))
+        finally:
+            # A command may have said that it logs nothing: that is for its own process.
+            structlog.reset_defaults()
         out, self.err = self._capsys.readouterr()
         assert code == exits, (out, self.err)
         return out

@@ -61,6 +61,9 @@ def test_only_own_names_are_named() -> None:
             case Resource.TOPIC:
                 assert one.name.startswith("acme.") or one.name == "orders.events"
                 assert one.name != "acme" or not one.prefixed
+            case _ if one.role is Role.OPERATOR and one.name.startswith("acme-"):
+                runs = {"acme-dead-letters-", "acme-replay-"}
+                assert (one.name in runs, one.prefixed) == (True, True)
             case Resource.GROUP if Operation.READ in one.operations:
                 assert (one.name, one.prefixed) == (f"acme-{one.role}", False)
             case Resource.GROUP:

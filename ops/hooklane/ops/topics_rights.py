@@ -48,6 +48,7 @@ class Operation(StrEnum):
     DESCRIBE = "Describe"
     DESCRIBE_CONFIGS = "DescribeConfigs"
     ALTER_CONFIGS = "AlterConfigs"
+    DELETE = "Delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def rights(plan: TopicPlan, groups: Groups) -> list[Right]:
             Operation.READ,
             Operation.WRITE,
         ),
+        _topic(Role.SUBSCRIPTIONS, plan.names.audit, "says who changed what", Operation.WRITE),
         _config_reader(Role.SUBSCRIPTIONS, plan.names),
         _own(
             Role.OPERATOR,
@@ -94,6 +96,7 @@ def rights(plan: TopicPlan, groups: Groups) -> list[Right]:
             Operation.DESCRIBE_CONFIGS,
         ),
         *_readers(Role.OPERATOR, plan.names),
+        *_runs(plan.names, events),
         *(
             Right(Role.PUBLISHER, Resource.TOPIC, name, (Operation.WRITE,), "publishes", prefixed)
             for name, prefixed in events
@@ -128,6 +131,32 @@ def _retrier(plan: TopicPlan, group: str) -> Iterator[Right]:
     )
     yield from _outcomes(role, names)
     yield from _membership(role, names, group)
+
+
+def _runs(names: TopicNames, events: Iterable[tuple[str, bool]]) -> Iterator[Right]:
+    """What redrive, purge and replay need beyond the topics."""
+    role = Role.OPERATOR
+    for kind in ("dead-letters", "replay"):
+        name = f"{names.prefix}-{kind}-"
+        yield Right(
+            role,
+            Resource.TRANSACTIONAL_ID,
+            name,
+            (Operation.WRITE,),
+            "writes in runs",
+            prefixed=True,
+        )
+    yield Right(
+        role,
+        Resource.GROUP,
+        f"{names.prefix}-replay-",
+        (Operation.READ,),
+        "keeps how far a replay has come",
+        prefixed=True,
+    )
+    yield _topic(role, names.dead_letters, "deletes what was purged", Operation.DELETE)
+    for name, prefixed in events:
+        yield Right(role, Resource.TOPIC, name, (Operation.READ,), "replays events", prefixed)
 
 
 def _setup(names: TopicNames, events: Iterable[tuple[str, bool]]) -> Iterator[Right]:

@@ -3,9 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from concurrent.futures import Executor, Future
+from queue import SimpleQueue
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Started(Protocol):
@@ -51,3 +54,43 @@ class SystemThreads:
 
 
 SYSTEM_THREADS = SystemThreads()
+
+
+class OneThread(Executor):
+    """Carries out one call after the other on one thread, for which the process does not wait.
+
+    The standard library's executors are waited for at the end of a process, also when a call of a
+    foreign library never comes back.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        if not self._thread.is_alive():
+            self._thread.start()
+        future: Future[T] = Future()
+
+        def call() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    result = fn(*args, **kwargs)
+                except BaseException as error:  # noqa: BLE001 - told to whoever waits
+                    future.set_exception(error)
+                else:
+                    future.set_result(result)
+
+        self._calls.put(call)
+        return future
+
+    def end(self, seconds: float) -> bool:
+        """Take no more, and wait for what was taken; whether it came to its end."""
+        self._calls.put(None)
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()

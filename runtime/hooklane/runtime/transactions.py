@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -20,6 +19,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.threads import OneThread
 from hooklane.schemas.outgoing import Record
 
 log = structlog.get_logger(__name__)
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 R = TypeVar("R")
 
 _REOPEN_S = 0.5
+_END_S = 15.0
 
 
 class CommitResult(Enum):
@@ -160,7 +161,7 @@ class TransactionThread:
     def __init__(self, connect: Callable[[], None]) -> None:
         """`connect`: `TransactionWriter.open`."""
         self._connect = connect
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="transaction")
+        self._thread = OneThread("transaction")
 
     async def call(self, function: Callable[..., R], *arguments: object) -> R:
         """Call it there, behind what was asked for before."""
@@ -190,8 +191,10 @@ class TransactionThread:
                 await asyncio.sleep(_REOPEN_S)
 
     def close(self) -> None:
-        """Wait for what was asked for; blocking."""
-        self._thread.shutdown()
+        """Wait for what was asked for; blocking. librdkafka may not come back out of a transaction
+        whose coordinator has gone: what it holds is nobody's then, and the broker ends it."""
+        if not self._thread.end(_END_S):
+            log.warning("transaction.does_not_end", seconds=_END_S)
 
 
 def _produce(producer: TransactionalProducer, waiting: deque[Outgoing]) -> None:
