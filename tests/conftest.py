@@ -83,7 +83,7 @@ def prefix() -> str:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Under pytest-xdist: chaos, and what needs the cluster, is for one worker, and so is a file
-    whose tests go on from each other's work.
+    whose tests share a stage.
 
     No two of chaos run at once then, and only one cluster is started. (xdist's own groups mark node
     ids, which pytest 9 does not let it change.)
@@ -100,7 +100,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ChaosInOne(config, log)
 
 
-_ONE_STAGE = frozenset({"tests/integration/test_redrive_and_replay.py"})
+_ONE_STAGE = frozenset(
+    {"tests/integration/test_console.py", "tests/integration/test_redrive_and_replay.py"}
+)
 
 
 @cache

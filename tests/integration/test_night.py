@@ -1,14 +1,18 @@
 """A night: three customers have not got an order's events, each for another reason.
 
-From the customer's name and the order's number alone the command line says why; then each is
-mended, and everything arrives in order.
+From the customer's name and the order's number alone the command line says why, and so does the
+console; then each is mended, and everything arrives in order.
 """
 
+import html
 import json
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.kafka.records import Outgoing
@@ -110,6 +114,9 @@ def test_why_has_this_customer_not_got_this_event(
         _acme(operator)
         _globex(operator)
         _initech(operator)
+        with in_the_console(environment) as pages:
+            for tenant, words in IN_A_BROWSER.items():
+                assert words in trail(pages, tenant)
 
         sick.clear()
         assert expired.tls is not None
@@ -134,6 +141,47 @@ def test_why_has_this_customer_not_got_this_event(
     arrived = [*STEPS, "returned"]
     assert steps_of([hit for hit in accepted if hit.path == "/acme"]) == arrived
     assert steps_of(expired.of("globex")) == arrived
+
+
+TOKEN = "a-token-of-this-night-0123"
+_HIDDEN = re.compile(r'type="hidden" name="(\w+)" value="([^"]*)"')
+IN_A_BROWSER = {
+    "acme": "the receiver answered 500",
+    "globex": "certificate has expired",
+    "initech": "wants cel (data.amount > 100)",
+}
+
+
+@contextmanager
+def in_the_console(environment: dict[str, str]) -> Iterator[httpx.Client]:
+    """Somebody who has logged in there."""
+    told = {
+        **environment,
+        "HOOKLANE_CONSOLE__PORT": "0",
+        "HOOKLANE_CONSOLE__TOKEN": TOKEN,
+    }
+    with ServiceProcess("console", told) as console:
+        console.wait_ready()
+        base = f"http://127.0.0.1:{console.port()}"
+        with httpx.Client(base_url=base, headers={"origin": base}, timeout=20.0) as client:
+            hidden = re.findall(
+                r'type="hidden" name="(\w+)" value="([^"]*)"', _page(client, "/login")
+            )
+            answer = client.post("/login", data={**dict(hidden), "name": "ada", "token": TOKEN})
+            assert answer.status_code == 303, answer.text
+            yield client
+        assert console.terminate() == 0
+
+
+def trail(client: httpx.Client, tenant: str) -> str:
+    """What its page of an event's way says of the order's events for this customer."""
+    return html.unescape(_page(client, f"/trace?key={ORDER}&tenant={tenant}"))
+
+
+def _page(client: httpx.Client, path: str) -> str:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    return answer.text
 
 
 def _signature(operator: Operator, hit: Hit, folder: Path) -> None:
