@@ -155,6 +155,19 @@ async def test_tiers_are_committed_only_past_tickets_that_are_used_up() -> None:
     assert len(bench.source.commits) == 1
 
 
+async def test_nothing_is_committed_by_one_that_may_have_been_taken_for_dead() -> None:
+    """Self-fencing: a commit of a membership that is over would end the consumer for good."""
+    bench = await Bench().own()
+    bench.retrier.reached_end(SLOW, 17)
+    bench.clock.seconds = 60.0
+    bench.retrier._commit_tiers()
+    assert bench.source.commits == []
+    bench.retrier.polled(60.0)
+    bench.clock.seconds = 61.0
+    bench.retrier._commit_tiers()
+    assert bench.source.commits == [{SLOW: 17}]
+
+
 async def test_used_up_when_its_task_is_resolved() -> None:
     """Rule 7: a resolved task's ticket holds nothing back any more."""
     bench = await Bench().own()

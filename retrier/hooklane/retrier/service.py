@@ -185,7 +185,10 @@ class Retrier:
         metrics.oldest_undelivered.set(0 if oldest is None else max(now_ms - oldest, 0) / 1000)
 
     def _commit_tiers(self) -> None:
-        """Rule 7: only past tickets that are used up."""
+        """Rule 7: only past tickets that are used up. Not by a process that may have been taken for
+        dead: to a commit of its last membership Kafka answers that it is refused for good."""
+        if not self._around.fence.is_open(self._around.clock.monotonic()):
+            return
         offsets = {}
         for place in self._ownership.owned:
             for tier, at in self._tiers.places(place):
