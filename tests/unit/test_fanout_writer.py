@@ -173,6 +173,20 @@ def test_an_abort_that_fails_is_unknown(flaw: Flaw) -> None:
     assert len(stage.producers) == 2
 
 
+def test_a_producer_whose_records_timed_out_is_not_used_again() -> None:
+    """Rule 3: the abort is certain, and the same content goes out by another producer: librdkafka
+    did not come back from the next transaction of one that had needed another epoch."""
+    stage = Stage()
+    stage.write()
+    timed_out = KafkaError(KafkaError._TIMED_OUT, "2 messages timed out", txn_requires_abort=True)
+    stage.producers[0].fails["commit"].append(KafkaException(timed_out))
+    assert stage.write() is CommitResult.ABORTED
+    assert stage.producers[0].calls[-1] == "abort"
+    assert stage.write() is CommitResult.COMMITTED
+    assert len(stage.producers) == 2
+    assert stage.producers[1].calls[0] == "init"
+
+
 def test_an_abort_is_repeated_too() -> None:
     """An abort that may be repeated is, and then it is certain."""
     stage = Stage()

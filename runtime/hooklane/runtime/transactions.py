@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.errors import BrokerError, HooklaneError
 from hooklane.runtime.threads import OneThread
 from hooklane.schemas.outgoing import Record
 
@@ -28,6 +28,10 @@ R = TypeVar("R")
 
 _REOPEN_S = 0.5
 _END_S = 15.0
+_KEPT = 2
+"""Producers that are not used any more, and not taken apart yet: that may wait, too."""
+_LONGEST_S = 60.0
+"""No call takes so long: each step has a deadline, far below."""
 
 
 class CommitResult(Enum):
@@ -68,6 +72,14 @@ class TransactionalProducer(Protocol):
 class _AbortedError(Exception):
     """The transaction ended without effect."""
 
+    def __init__(self, cause: KafkaError) -> None:
+        super().__init__(str(cause))
+        self.timed_out = cause.code() == KafkaError._TIMED_OUT  # noqa: SLF001 - its own name
+
+
+class StuckError(HooklaneError):
+    """Kafka's client does not come back. Only a new process goes on."""
+
 
 class TransactionWriter:
     """Writes one transaction after the other; blocking, for a thread of its own.
@@ -87,6 +99,7 @@ class TransactionWriter:
         self._timeout_s = timeout_s
         self._monotonic = monotonic
         self._producer: TransactionalProducer | None = None
+        self._abandoned: deque[TransactionalProducer] = deque(maxlen=_KEPT)
 
     def open(self) -> None:
         """Connect and fence an earlier producer of the same name.
@@ -125,6 +138,11 @@ class TransactionWriter:
             self._step(producer, lambda: producer.commit_transaction(self._timeout_s))
         except _AbortedError as aborted:
             log.info("transaction.aborted", reason=str(aborted))
+            if aborted.timed_out:
+                # Its records may be on their way still, so librdkafka wants another epoch; a
+                # producer that had got one did not come back from its next transaction.
+                self._abandoned.append(producer)
+                self._producer = None
             return CommitResult.ABORTED
         return CommitResult.COMMITTED
 
@@ -142,7 +160,7 @@ class TransactionWriter:
             if not cause.txn_requires_abort():
                 raise
             self._persist(lambda: producer.abort_transaction(self._timeout_s), self._timeout_s)
-            raise _AbortedError(str(cause)) from error
+            raise _AbortedError(cause) from error
 
     def _persist(self, call: Callable[[], None], seconds: float) -> None:
         """Repeat a call that may be repeated: librdkafka goes on where it stopped."""
@@ -164,8 +182,20 @@ class TransactionThread:
         self._thread = OneThread("transaction")
 
     async def call(self, function: Callable[..., R], *arguments: object) -> R:
-        """Call it there, behind what was asked for before."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+        """Call it there, behind what was asked for before.
+
+        Raises:
+            StuckError: it has not come back.
+        """
+        loop = asyncio.get_running_loop()
+        called = loop.run_in_executor(self._thread, function, *arguments)
+        done, _ = await asyncio.wait((called,), timeout=_LONGEST_S)
+        if not done:
+            raise StuckError(
+                f"Kafka's client has not come back from a transaction for {_LONGEST_S:.0f} s: look "
+                "at the brokers; this service ends, to be started again."
+            )
+        return called.result()
 
     async def open(self) -> None:
         """Fence whoever had this process' transactional id before.
