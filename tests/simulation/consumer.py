@@ -215,9 +215,6 @@ class SimMember(SimReader):
     def consumer_group_metadata(self) -> bytes:
         return self._group.metadata(self._member, self._generation)
 
-    def assignment(self) -> list[TopicPartition]:
-        return [TopicPartition(*place) for place in self._owned]
-
     def poll(self, timeout: float) -> Message | None:
         self._wire.node.outside()
         if self.stuck_until > self._loop.time():

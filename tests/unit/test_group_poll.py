@@ -132,9 +132,6 @@ class Kafka:
     def consumer_group_metadata(self) -> bytes:
         return metadata(self.generation, self.marker)
 
-    def assignment(self) -> list[TopicPartition]:
-        return named(sorted(self.held))
-
     def list_topics(self, topic: str, timeout: float) -> None:
         assert timeout > 0
         self.said.append(("learn", topic))

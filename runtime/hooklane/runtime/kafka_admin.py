@@ -302,9 +302,9 @@ _PASSING = frozenset(
 
 
 def _passing(error: BrokerError) -> bool:
-    cause = error.__cause__
     if isinstance(error, _NotKnownYetError):
         return True
+    cause = error.__cause__
     return isinstance(cause, KafkaException) and cause.args[0].code() in _PASSING
 
 
