@@ -9,6 +9,7 @@ import pytest
 from hooklane.runtime import kafka as configs
 from hooklane.runtime.group_client import Assigned
 from hooklane.runtime.group_poll import Consumed, GroupPoll, Start
+from hooklane.runtime.group_reader import GroupReader
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_clients import open_consumer
 from tests.kafka.broker import Kafka
@@ -68,7 +69,7 @@ class Owner:
 async def member(kafka: Kafka, topic: str, instance: str) -> AsyncIterator[tuple[Owner, GroupPoll]]:
     access = KafkaAccess(kafka.bootstrap_servers, {}, instance, SESSION_S)
     owner, consumer = Owner(), open_consumer(configs.group_consumer(access, f"{topic}-group"))
-    poll = GroupPoll(consumer, [topic], owner, time.monotonic, ANSWER_S)
+    poll = GroupPoll(GroupReader(consumer), [topic], owner, time.monotonic, ANSWER_S)
     poll.start()
     try:
         yield owner, poll

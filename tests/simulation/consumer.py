@@ -49,6 +49,9 @@ class Message:
     def headers(self) -> None:
         return None
 
+    def __len__(self) -> int:
+        return len(self.value() or b"")
+
 
 class SimReader:
     """Reads the partitions that it is told, with read_committed. For one thread of its node."""

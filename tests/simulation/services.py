@@ -41,6 +41,7 @@ from hooklane.runtime.clock import Clock
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.fence import SETTLES_S, Fence
 from hooklane.runtime.group_poll import GroupPoll
+from hooklane.runtime.group_reader import GroupReader
 from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.subscriptions import ConfigReader, SubscriptionFollower
 from hooklane.runtime.threads import Threads
@@ -304,7 +305,7 @@ async def run_retrier(around: Around) -> None:
     )
     around.member = member
     source = around.parts.retrier_poll(
-        cast("Consumer", member),
+        GroupReader(cast("Consumer", member)),
         [tiers.backlog],
         retrier,
         clock.monotonic,

@@ -58,8 +58,8 @@ class MemorySpool:
         found = min(above, default=None)
         return None if found is None else self._tasks[lane, found]
 
-    def lowest(self, lane: LaneId) -> int | None:
-        return min((at for of, at in self._tasks if of == lane), default=None)
+    def highest(self, lane: LaneId) -> int | None:
+        return max((at for of, at in self._tasks if of == lane), default=None)
 
     def stand(
         self, lane: LaneId, sequence: int, standing: Standing, ticket: TicketPlace | None

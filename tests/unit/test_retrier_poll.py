@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from hooklane.runtime.group_client import Assigned, generation
 from hooklane.runtime.group_poll import Consumed, GroupPoll, Start
+from hooklane.runtime.group_reader import GroupReader
 from tests.support.retrier_loop import until
 
 BACKLOG = Assigned("backlog", 3)
@@ -181,7 +182,7 @@ class Bench:
     def __init__(self, limit_s: float = 5.0) -> None:
         self.kafka, self.owner = Scripted(), Owner()
         self.poll = GroupPoll(
-            cast("Consumer", self.kafka),
+            GroupReader(cast("Consumer", self.kafka)),
             ["backlog"],
             self.owner,
             lambda: 7.0,

@@ -50,14 +50,14 @@ def test_first_is_the_lowest_sequence(spool: Spool) -> None:
     assert seen == [2, 5, 7, 9]
 
 
-def test_lowest_is_the_sequence_of_the_first(spool: Spool) -> None:
-    """Whether a lane is empty can be asked without reading a payload."""
-    for sequence in (5, 2, 9):
+def test_highest_is_the_sequence_of_the_last(spool: Spool) -> None:
+    """Whether anything is left of a lane, and beyond a task, can be asked without a payload."""
+    for sequence in (5, 9, 2):
         spool.add(waiting("a", sequence))
-    assert (spool.lowest(lane("a")), spool.lowest(lane("b"))) == (2, None)
+    assert (spool.highest(lane("a")), spool.highest(lane("b"))) == (9, None)
     for sequence in (2, 5, 9):
         spool.remove(lane("a"), sequence)
-    assert spool.lowest(lane("a")) is None
+    assert spool.highest(lane("a")) is None
 
 
 def test_after_is_the_next_of_the_lane(spool: Spool) -> None:

@@ -90,7 +90,7 @@ def _answers(spool: Spool) -> list[object]:
     told: list[object] = [spool.tasks(), spool.oldest_ms(), spool.mark(), spool.next_due()]
     told += [spool.halted([0]), spool.halted([0, 1, 2])]
     told += [spool.first(one) for one in lanes]
-    told += [spool.lowest(one) for one in lanes]
+    told += [spool.highest(one) for one in lanes]
     for one, sequence in product(lanes, range(-1, 6)):
         told += [spool.get(one, sequence), spool.after(one, sequence)]
     for subscription, limit in product(("billing", "other", "none"), (1, 9)):

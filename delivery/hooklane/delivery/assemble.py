@@ -2,18 +2,15 @@
 
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import structlog
 
 from hooklane.delivery.auth.credentials import Secrets
 from hooklane.delivery.engine.authorities import Authorities
 from hooklane.delivery.engine.bounds import Bounds
-from hooklane.delivery.engine.httpx import HttpxEngine
-from hooklane.delivery.engine.httpx_any import TransportEngine
-from hooklane.delivery.engine.httpx_lines import Make
-from hooklane.delivery.engine.httpx_make import named_transport
 from hooklane.delivery.engine.native import NativeEngine
-from hooklane.delivery.engine.proxy import read_proxy
+from hooklane.delivery.engine.proxy import Proxy, read_proxy
 from hooklane.delivery.exchange import Engine
 from hooklane.delivery.guard import NOT_FOR_WEBHOOKS, Guard, Policy
 from hooklane.delivery.handshakes import Handshakes
@@ -24,6 +21,9 @@ from hooklane.delivery.ways import Engines, Ways
 from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.settings_delivery import DeliverySettings
 from hooklane.schemas.subscription_values import EngineName
+
+if TYPE_CHECKING:
+    from hooklane.delivery.engine.httpx_lines import Make
 
 log = structlog.get_logger(__name__)
 
@@ -59,11 +59,7 @@ def open_engine(
     engines = Engines(
         {
             EngineName.NATIVE: lambda: NativeEngine(resolver, trust, bounds, proxy),
-            EngineName.HTTPX: lambda: (
-                HttpxEngine(resolver, trust, bounds, proxy)
-                if make is None
-                else TransportEngine(resolver, trust, make, bounds)
-            ),
+            EngineName.HTTPX: lambda: _httpx_engine(resolver, trust, bounds, proxy, make),
         },
         settings.engine,
     )
@@ -75,8 +71,26 @@ def open_engine(
     return Ways(engines, secrets, trust, handshakes, settings.max_request, closing)
 
 
-def _transport(settings: DeliverySettings) -> Make | None:
+def _httpx_engine(
+    resolver: Resolver,
+    trust: Authorities,
+    bounds: Bounds,
+    proxy: Proxy | None,
+    make: "Make | None",
+) -> Engine:
+    """httpx and what it needs take eight MiB, and most services deliver without it."""
+    from hooklane.delivery.engine.httpx import HttpxEngine  # noqa: PLC0415
+    from hooklane.delivery.engine.httpx_any import TransportEngine  # noqa: PLC0415
+
+    if make is None:
+        return HttpxEngine(resolver, trust, bounds, proxy)
+    return TransportEngine(resolver, trust, make, bounds)
+
+
+def _transport(settings: DeliverySettings) -> "Make | None":
     if settings.transport is not None:
+        from hooklane.delivery.engine.httpx_make import named_transport  # noqa: PLC0415
+
         if settings.proxy is not None and "proxy" not in settings.transport_options:
             log.warning("delivery.transport_without_proxy", transport=settings.transport)
         return named_transport(settings.transport, settings.transport_options)

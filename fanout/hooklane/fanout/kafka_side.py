@@ -19,6 +19,7 @@ from hooklane.fanout.transaction import Layout, records
 from hooklane.fanout.writer import CommitResult, TransactionWriter
 from hooklane.runtime import kafka
 from hooklane.runtime.group_poll import GroupPoll, Owner
+from hooklane.runtime.group_reader import GroupReader
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_clients import open_consumer, open_producer
 from hooklane.runtime.threads import SYSTEM_THREADS, Threads
@@ -28,6 +29,11 @@ from hooklane.schemas.lane import LaneId
 log = structlog.get_logger(__name__)
 
 _REVOKE_EXTRA_S = 1.0
+_AT_ONCE = 50
+"""Records that are taken in before deliveries go on. Whole windows at once cost a third more for
+each delivery: what was taken in has left the processor's caches by the time it is delivered."""
+_KEPT = 500
+"""Records of a partition whose window is full: they need not be fetched a second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,12 @@ class KafkaSide:
         clock = self._process.clock
         limit_s = grace_s + self._transaction_s + _REVOKE_EXTRA_S
         return lambda owner: GroupPoll(
-            self._consumer, topics, owner, clock.monotonic, limit_s, threads=self._threads
+            GroupReader(self._consumer, _AT_ONCE, _KEPT),
+            topics,
+            owner,
+            clock.monotonic,
+            limit_s,
+            threads=self._threads,
         )
 
     def restorer(self, released: Callable[[Place, LaneId, int], None]) -> Restorer:

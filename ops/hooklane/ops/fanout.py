@@ -23,9 +23,11 @@ def fanout(context: typer.Context) -> None:
     from hooklane.runtime.collector import calm_collector  # noqa: PLC0415
     from hooklane.runtime.core_dumps import no_core_dumps  # noqa: PLC0415
     from hooklane.runtime.log import start_logging  # noqa: PLC0415
+    from hooklane.runtime.open_files import raise_open_files  # noqa: PLC0415
     from hooklane.runtime.shutdown import shutdown_signals  # noqa: PLC0415
 
     no_core_dumps()
+    raise_open_files()
     settings = settings_of(context)
     secrets = start_logging(settings, "fanout")
 

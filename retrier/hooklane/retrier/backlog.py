@@ -80,7 +80,7 @@ class Backlog:
         return [
             WriteRelease(owed)
             for owed in self._spool.owed(partition)
-            if self._spool.lowest(owed.lane) is None
+            if self._spool.highest(owed.lane) is None
         ]
 
     def hold(self, partition: int) -> list[Waiting]:
@@ -109,16 +109,14 @@ class Backlog:
         """A tombstone was read: an operator's, an earlier owner's, or our own once more.
 
         It leaves the spool at once, also while it is attempted: the checkpoint passes the
-        tombstone, and nobody would tell of it again.
+        tombstone, and nobody would tell of it again. So what it makes due is owed at once, too.
         """
         work = self._work.get(lane)
         if work is not None and work.current is not None and work.current.sequence == sequence:
             work.tombstoned = True
-        waiting = self._spool.get(lane, sequence)
-        if waiting is None:
-            return []
+        last = None if self._is_covered(lane, sequence) else self._spool.get(lane, sequence)
         self._spool.remove(lane, sequence)
-        return self._owe(waiting)
+        return [] if last is None else self._owe(last)
 
     def not_begun(self, attempt: Attempt) -> list[Command]:
         """The attempt could not be started now: its lane waits again."""
@@ -204,9 +202,7 @@ class Backlog:
             work.unacked.discard(waiting.sequence)
             if work.current is None and not work.unacked:
                 del self._work[waiting.lane]
-        lowest = self._spool.lowest(waiting.lane)
-        if lowest is None or lowest < waiting.sequence:
-            # The last of its lane; or out of turn, and then the last one need not be the highest.
+        if not self._is_covered(waiting.lane, waiting.sequence):
             return self._owe(waiting)
         if waiting.lane not in self._work:
             self._queue.mark(waiting.subscription)
@@ -215,7 +211,7 @@ class Backlog:
     def owe(self, release: OwedRelease) -> list[Command]:
         """Everything of the lane up to there is resolved: the release goes out once it is empty."""
         owed = self._spool.owe(release)
-        empty = owed.lane not in self._work and self._spool.lowest(owed.lane) is None
+        empty = owed.lane not in self._work and self._spool.highest(owed.lane) is None
         return [WriteRelease(owed)] if empty and owed.partition in self._open else []
 
     def release_acked(self, owed: OwedRelease) -> None:
@@ -328,6 +324,11 @@ class Backlog:
         if following is None or not self._queue.has_slot(following.subscription):
             return None
         return following if self._may_begin(following, now_ms) else None
+
+    def _is_covered(self, lane: LaneId, sequence: int) -> bool:
+        """Whether a later task of the lane is left, whose release will be up to there or beyond."""
+        highest = self._spool.highest(lane)
+        return highest is not None and highest > sequence
 
     def _owe(self, waiting: Waiting) -> list[Command]:
         """It is resolved for good. If nothing is left of its lane, the release goes out (rule 9);

@@ -24,6 +24,7 @@ from hooklane.retrier.written import Layout
 from hooklane.runtime import kafka
 from hooklane.runtime.fence import SETTLES_S, Fence
 from hooklane.runtime.group_poll import GroupPoll
+from hooklane.runtime.group_reader import GroupReader
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_clients import open_consumer, open_producer
 from hooklane.runtime.kafka_settings import policy_from
@@ -137,7 +138,7 @@ def _source(
         "fetch.wait.max.ms": "50",
     }
     return GroupPoll(
-        open_consumer(config),
+        GroupReader(open_consumer(config)),
         [tiers.backlog],
         retrier,
         around.clock.monotonic,

@@ -92,8 +92,8 @@ class Spool(Protocol):
     def after(self, lane: LaneId, sequence: int) -> Waiting | None:
         """The task of the lane with the lowest sequence above this one."""
 
-    def lowest(self, lane: LaneId) -> int | None:
-        """The sequence of `first` alone; None: the lane is empty."""
+    def highest(self, lane: LaneId) -> int | None:
+        """The sequence of the lane's last task; None: the lane is empty."""
 
     def stand(
         self, lane: LaneId, sequence: int, standing: Standing, ticket: TicketPlace | None

@@ -24,7 +24,7 @@ _WAITING: Final = """
 _GET: Final = _WAITING + "WHERE lane = ? AND sequence = ?"
 _FIRST: Final = _WAITING + "WHERE lane = ? ORDER BY sequence LIMIT 1"
 _AFTER: Final = _WAITING + "WHERE lane = ? AND sequence > ? ORDER BY sequence LIMIT 1"
-_LOWEST: Final = "SELECT min(sequence) FROM task WHERE lane = ?"
+_HIGHEST: Final = "SELECT max(sequence) FROM task WHERE lane = ?"
 _ADD: Final = """
     INSERT INTO task (head, lane, sequence, partition, subscription, timestamp_ms, attempts, nudge,
         due_ms, halted, tier, ticket_offset, seal, value, value_seal)
@@ -166,8 +166,8 @@ class SqliteSpool:
     def after(self, lane: LaneId, sequence: int) -> Waiting | None:
         return self._one(self._file.rows(_AFTER, (bytes.fromhex(lane), sequence)))
 
-    def lowest(self, lane: LaneId) -> int | None:
-        [(sequence,)] = self._file.rows(_LOWEST, (bytes.fromhex(lane),))
+    def highest(self, lane: LaneId) -> int | None:
+        [(sequence,)] = self._file.rows(_HIGHEST, (bytes.fromhex(lane),))
         return None if sequence is None else int(sequence)
 
     def stand(

@@ -23,13 +23,13 @@ from hooklane.runtime.group_client import (
     places_of,
     wake,
 )
+from hooklane.runtime.group_reader import GroupReader
 from hooklane.runtime.threads import SYSTEM_THREADS, Started, Threads
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-BATCH = 500
 _BATCHES_AHEAD = 2
 _IDLE_POLL_S = 0.1
 _PAUSED_POLL_S = 0.005
@@ -97,7 +97,7 @@ class GroupPoll:
 
     def __init__(
         self,
-        consumer: Consumer,
+        reader: GroupReader,
         topics: Sequence[str],
         owner: Owner,
         monotonic: Callable[[], float],
@@ -110,7 +110,8 @@ class GroupPoll:
         `along`: partitions that the group does not know of, and that go with one which it gives.
         `close_limit_s`: how long to wait for librdkafka once all has been given back.
         """
-        self._consumer = consumer
+        self._consumer = reader.consumer
+        self._reader = reader
         self._topics = list(topics)
         self._owner = owner
         self._monotonic = monotonic
@@ -213,11 +214,11 @@ class GroupPoll:
 
     def _pause(self, partitions: Sequence[Assigned]) -> None:
         self._paused.update(partitions)
-        self._consumer.pause(named(partitions))
+        self._reader.pause(partitions)
 
     def _resume(self, partitions: Sequence[Assigned]) -> None:
         self._paused.difference_update(partitions)
-        self._consumer.resume(named(partitions))
+        self._reader.resume(partitions)
         asleep = self._asleep.intersection(partitions)
         self._asleep -= asleep
         wake(self._consumer, asleep)
@@ -230,6 +231,7 @@ class GroupPoll:
         self._paused.clear()
         self._asleep.clear()
         self._tell(self._owner.lost, sorted(self._held))
+        self._reader.forget(self._held)
         self._consumer.unsubscribe()
         self._leaving = True
 
@@ -251,9 +253,7 @@ class GroupPoll:
                 log.debug("consumer.order_refused", error=str(error))
 
     def _poll(self) -> None:
-        """One batch: wait for a first record, then take what is there."""
-        first = self._consumer.poll(_PAUSED_POLL_S if self._paused else _IDLE_POLL_S)
-        messages = [] if first is None else [first, *self._consumer.consume(BATCH - 1, 0)]
+        messages = self._reader.batch(_PAUSED_POLL_S if self._paused else _IDLE_POLL_S)
         self._tell_metadata(self._monotonic())
         batch = [one for one in map(self._read, messages) if one is not None]
         if self._leaving:
@@ -329,7 +329,7 @@ class GroupPoll:
         consumer.incremental_assign([at(start.place, start.offset) for start in starts])
         paused = [start.place for start in starts if start.paused]
         if paused:
-            consumer.pause(named(paused))
+            self._reader.stop(paused)
             self._paused.update(paused)
             self._asleep.update(paused)
         self._tell(self._assigned, {place: self._terms[place] for place in places})
@@ -356,6 +356,7 @@ class GroupPoll:
         gone = [*places, *(other for place in places for other in self._along(place))]
         self._paused.difference_update(gone)
         self._asleep.difference_update(gone)
+        self._reader.forget(gone)
         consumer.incremental_unassign(named(gone))
         self._look_given_back()
 

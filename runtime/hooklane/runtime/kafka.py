@@ -34,8 +34,8 @@ _CONSUMING: Final[Mapping[str, Property]] = {
     "fetch.queue.backoff.ms": 50,
     # What is fetched ahead is held: by default 64 MiB, twice as much with what librdkafka needs
     # for each record, and a fetch may go beyond by a compressed megabyte of each partition. This
-    # is seconds of what a process can take.
-    "queued.max.messages.kbytes": 16_384,
+    # is most of a second of what a process can take.
+    "queued.max.messages.kbytes": 4_096,
     "fetch.message.max.bytes": 128 * 2**10,
     "fetch.error.backoff.ms": 100,
     # A partition that is resumed joins the next fetch, which waits for the one under way.

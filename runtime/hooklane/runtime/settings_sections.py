@@ -196,7 +196,7 @@ class FanoutSettings(Section):
         description="How long a delivery waits for its lane in this process before it is put into "
         "the backlog.",
     )
-    max_in_flight: int = Field(default=512, ge=1, description="Attempts at once in the process.")
+    max_in_flight: int = Field(default=1024, ge=1, description="Attempts at once in the process.")
     max_redirects: int = Field(
         default=1000, ge=1, description="Redirected deliveries a transaction."
     )

@@ -8,6 +8,8 @@ is read in the container `event`: then `type == "a"`, `event.type == "a"` and `t
 all mean what they say. An attribute that the event lacks is an error when it is used;
 `has(event.subject)` asks first.
 
+The library is loaded with the first expression: it takes eight MiB.
+
 Limits: the library's recursion limit (32) and iteration budget, RE2 for `matches`, and the length
 here. Nothing an expression can do outlives its evaluation.
 """
@@ -16,10 +18,8 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
-
-from cel_expr_python import cel  # type: ignore[import-untyped]  # it has stubs but no marker
+from functools import cache, lru_cache
+from typing import Any, Final
 
 from hooklane.schemas.event import NOT_JSON, Event
 
@@ -35,15 +35,6 @@ _PLAIN_NAMES: Final = (
     "datacontenttype",
     "partitionkey",
 )
-_TEXT_MAP = cel.Type.Map(cel.Type.STRING, cel.Type.STRING)
-_ATTRIBUTES: dict[str, cel.Type] = {
-    "event": _TEXT_MAP,
-    "event.type": cel.Type.STRING,
-    **dict.fromkeys(_PLAIN_NAMES, cel.Type.STRING),
-}
-_WITHOUT_DATA = cel.NewEnv(variables=_ATTRIBUTES, container="event")
-_WITH_DATA = cel.NewEnv(variables={**_ATTRIBUTES, "data": cel.Type.DYN}, container="event")
-
 # String literals and comments are stepped over, so that only a real call of `matches` is found.
 _LITERAL = (
     r"[rR]?(?:'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\""
@@ -56,6 +47,31 @@ _POSITION = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (?P<said>[^\n]*)")
 _INT64_END: Final = 2**63
 _TOO_BIG: Final = "Integer value '"
 _LONGEST_SAID: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Library:
+    """The library, and what expressions are compiled and evaluated in."""
+
+    cel: Any
+    without_data: Any
+    with_data: Any
+
+
+@cache
+def _library() -> _Library:
+    from cel_expr_python import cel  # type: ignore[import-untyped]  # noqa: PLC0415 - no marker
+
+    attributes = {
+        "event": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
+        "event.type": cel.Type.STRING,
+        **dict.fromkeys(_PLAIN_NAMES, cel.Type.STRING),
+    }
+    return _Library(
+        cel,
+        without_data=cel.NewEnv(variables=attributes, container="event"),
+        with_data=cel.NewEnv(variables={**attributes, "data": cel.Type.DYN}, container="event"),
+    )
 
 
 class CelSyntaxError(ValueError):
@@ -72,7 +88,7 @@ class CelProgram:
 
     text: str
     needs_data: bool
-    expression: cel.Expression
+    expression: Any
 
 
 class CelView:
@@ -81,8 +97,8 @@ class CelView:
     def __init__(self, event: Event, attributes: Mapping[str, str]) -> None:
         self._event = event
         self._attributes = attributes
-        self._bare: cel.Activation | None = None
-        self._full: cel.Activation | None = None
+        self._bare: object | None = None
+        self._full: object | None = None
         self._widened = False
 
     def holds(self, program: CelProgram) -> bool:
@@ -107,29 +123,29 @@ class CelView:
             raise
         except Exception as error:
             raise CelFailure(_one_line(str(error))) from error
-        if kind == cel.Type.ERROR:
+        if kind == _library().cel.Type.ERROR:
             raise CelFailure(_one_line(str(answer)))
         if not isinstance(answer, bool):
             raise CelFailure(f"the result is {kind.name()}, not true or false")
         return answer
 
-    def _activation(self, program: CelProgram) -> cel.Activation:
+    def _activation(self, program: CelProgram) -> object:
         if not program.needs_data:
             if self._bare is None:
-                self._bare = _WITHOUT_DATA.Activation(self._bindings())
+                self._bare = _library().without_data.Activation(self._bindings())
             return self._bare
         if self._full is None:
             document = self._event.document()
             if document is NOT_JSON:
                 raise CelFailure("the data is not JSON")
-            self._full = _WITH_DATA.Activation({**self._bindings(), "data": document})
+            self._full = _library().with_data.Activation({**self._bindings(), "data": document})
         return self._full
 
     def _widen(self) -> None:
         """Take whole numbers beyond 64 bits as doubles: CEL refuses the whole document else."""
         self._widened = True
         document = _widened(self._event.document())
-        self._full = _WITH_DATA.Activation({**self._bindings(), "data": document})
+        self._full = _library().with_data.Activation({**self._bindings(), "data": document})
 
     def _bindings(self) -> dict[str, object]:
         attributes = self._attributes
@@ -152,11 +168,13 @@ def compile_cel(text: str) -> CelProgram:
     if len(text) > LONGEST_EXPRESSION:
         raise CelSyntaxError(f"is too long: at most {LONGEST_EXPRESSION} characters")
     try:
-        program = CelProgram(text, needs_data=False, expression=_WITHOUT_DATA.compile(text))
+        program = CelProgram(
+            text, needs_data=False, expression=_library().without_data.compile(text)
+        )
     except Exception:  # noqa: BLE001 - most expressions need the data; the next try judges them
         program = CelProgram(text, needs_data=True, expression=_compile_with_data(text))
-    result = program.expression.return_type()
-    if result not in (cel.Type.BOOL, cel.Type.DYN):
+    result, types = program.expression.return_type(), _library().cel.Type
+    if result not in (types.BOOL, types.DYN):
         raise CelSyntaxError(
             f"gives {result.name()}, not true or false: write a comparison or has(...)"
         )
@@ -164,9 +182,9 @@ def compile_cel(text: str) -> CelProgram:
     return program
 
 
-def _compile_with_data(text: str) -> cel.Expression:
+def _compile_with_data(text: str) -> object:
     try:
-        return _WITH_DATA.compile(text)
+        return _library().with_data.compile(text)
     except Exception as error:
         raise CelSyntaxError(f"is not a CEL expression: {_first_error(str(error))}") from error
 
@@ -176,8 +194,8 @@ def _check_patterns(text: str) -> None:
     for call in _MATCHES_CALL.finditer(text):
         if call["pattern"] is None:
             continue
-        value = _WITHOUT_DATA.compile(f"''.matches({call['pattern']})").eval()
-        if value.type() == cel.Type.ERROR:
+        value = _library().without_data.compile(f"''.matches({call['pattern']})").eval()
+        if value.type() == _library().cel.Type.ERROR:
             raise CelSyntaxError(f"has a bad pattern: {_one_line(str(value.value()))}")
 
 

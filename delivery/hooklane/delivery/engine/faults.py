@@ -1,10 +1,10 @@
-"""The one place where what the network stack raises becomes a `Fault`.
+"""Where what the network stack raises becomes a `Fault`.
 
-Faulted                  ours: carries the fault through a foreign stack, unchanged
 ssl.SSLError             tls
 ConnectionRefusedError   connection-refused, and every other error of dialling
 other OSError            reset
-h11, httpcore, httpx     protocol (not HTTP/1.1), reset (the connection ended)
+
+What httpx raises is told in `httpx_faults`: it is loaded only where its engine is used.
 """
 
 import errno
@@ -14,34 +14,12 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address
 from typing import Final
 
-import httpcore
-import httpx
-
 from hooklane.delivery.exchange import Fault, FaultKind
 from hooklane.delivery.target import Address
 
 _CONNECT_TIMES_OUT: Final = frozenset({errno.ETIMEDOUT})
 _NO_FAILURE: Final = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """TLS waited for the peer when something else happened."""
-_CONNECT: Final = (httpcore.ConnectError, httpx.ConnectError)
-_FOREIGN: Final = (
-    ((httpcore.ProxyError, httpx.ProxyError), FaultKind.PROXY, "the proxy failed"),
-    (
-        (httpcore.ConnectTimeout, httpx.ConnectTimeout),
-        FaultKind.CONNECT_TIMEOUT,
-        "no connection in time",
-    ),
-    (
-        (httpcore.TimeoutException, httpx.TimeoutException),
-        FaultKind.TIMEOUT,
-        "no complete response in time",
-    ),
-    (
-        (httpcore.ProtocolError, httpx.ProtocolError),
-        FaultKind.PROTOCOL,
-        "the response broke off or is not HTTP",
-    ),
-)
 
 
 class Faulted(Exception):  # noqa: N818 - it carries a fault, it is not one more error
@@ -93,37 +71,30 @@ def over_bounds(detail: str, address: str | None) -> Fault:
 def connection_lost(error: BaseException | None, address: str | None) -> Fault:
     """A connection ended in the middle of an exchange: by a word of TLS (a client certificate that
     is not wanted is told only now), or just so."""
-    tls = None if error is None else _tls(error, address)
+    tls = None if error is None else tls_failed(error, address)
     return tls or connection_ended(address)
 
 
 def dial_failed(error: BaseException, address: str | None) -> Fault:
     """A connection, or its TLS, could not be made."""
-    return _tls(error, address) or _refused(error, address)
+    return tls_failed(error, address) or _refused(error, address)
 
 
 def handshake_failed(error: BaseException, address: str | None) -> Fault:
     """TLS could not be agreed on; also when the peer just went away in the middle of it."""
-    tls = _tls(error, address)
+    tls = tls_failed(error, address)
     return tls or Fault(FaultKind.TLS, "the connection ended during the TLS handshake", address)
 
 
-def exchange_failed(error: Exception, address: str | None) -> Fault:
-    """Whatever an exchange raised."""
+def unforeseen(error: Exception, address: str | None) -> Fault:
+    """Whatever our own engine raised."""
     if isinstance(error, Faulted):
         return error.fault
-    if isinstance(error, _CONNECT):
-        return dial_failed(error, address)
-    tls = _tls(error, address)
-    if tls is not None:
-        return tls
-    for kinds, kind, detail in _FOREIGN:
-        if isinstance(error, kinds):
-            return Fault(kind, f"{detail}: {error}", address)
-    return connection_ended(address)
+    return tls_failed(error, address) or connection_ended(address)
 
 
-def _tls(error: BaseException, address: str | None) -> Fault | None:
+def tls_failed(error: BaseException, address: str | None) -> Fault | None:
+    """What TLS said, if it is behind this error."""
     failures = (one for one in _chain(error) if not isinstance(one, _NO_FAILURE))
     found = next((one for one in failures if isinstance(one, ssl.SSLError)), None)
     match found:

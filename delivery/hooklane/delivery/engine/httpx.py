@@ -7,7 +7,8 @@ from typing import cast
 import httpx
 
 from hooklane.delivery.engine.bounds import Bounds
-from hooklane.delivery.engine.faults import exchange_failed, timed_out
+from hooklane.delivery.engine.faults import timed_out
+from hooklane.delivery.engine.httpx_faults import exchange_failed
 from hooklane.delivery.engine.httpx_proxy import ProxiedDial
 from hooklane.delivery.engine.httpx_request import httpx_request, read_up_to, response
 from hooklane.delivery.engine.httpx_transport import JudgedTransport

@@ -8,7 +8,8 @@ import httpx
 
 from hooklane.delivery.engine.addresses import addresses_by
 from hooklane.delivery.engine.bounds import Bounds
-from hooklane.delivery.engine.faults import exchange_failed, over_bounds, shown, timed_out
+from hooklane.delivery.engine.faults import over_bounds, shown, timed_out
+from hooklane.delivery.engine.httpx_faults import exchange_failed
 from hooklane.delivery.engine.httpx_lines import Make, Transports
 from hooklane.delivery.engine.httpx_request import httpx_request, read_up_to, response
 from hooklane.delivery.engine.httpx_trail import Trail

@@ -10,10 +10,10 @@ import httpx
 from hooklane.delivery.engine.faults import (
     connect_timed_out,
     dial_failed,
-    exchange_failed,
     first_byte_timed_out,
     handshake_failed,
 )
+from hooklane.delivery.engine.httpx_faults import exchange_failed
 from hooklane.delivery.exchange import Fault
 
 _ALONE: Final = frozenset({"connection", "proxy", "socks", "http11"})

@@ -8,8 +8,9 @@ import httpcore
 import httpx
 
 from hooklane.delivery.engine.bounds import Bounds
-from hooklane.delivery.engine.faults import Faulted, connection_lost, exchange_failed
+from hooklane.delivery.engine.faults import Faulted, connection_lost
 from hooklane.delivery.engine.httpx_dial import JudgedBackend
+from hooklane.delivery.engine.httpx_faults import exchange_failed
 from hooklane.delivery.engine.httpx_proxy import ProxiedDial
 from hooklane.delivery.exchange import Fault
 from hooklane.delivery.resolve import Resolver

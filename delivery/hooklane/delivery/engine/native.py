@@ -9,9 +9,9 @@ from hooklane.delivery.engine.deadlines import Deadlines
 from hooklane.delivery.engine.faults import (
     UNSENT,
     connection_ended,
-    exchange_failed,
     first_byte_timed_out,
     timed_out,
+    unforeseen,
 )
 from hooklane.delivery.engine.native_dial import Dialler
 from hooklane.delivery.engine.native_proxy import ProxiedDialler
@@ -115,7 +115,7 @@ class NativeEngine:
                 target, limit_s, lambda address: Connection(home, address, self._bounds), way
             )
         except Exception as error:  # noqa: BLE001 - translated, whatever it is
-            made = exchange_failed(error, None)
+            made = unforeseen(error, None)
         exchange.connecting = None
         if isinstance(made, Fault):
             exchange.end(made)
