@@ -22,6 +22,7 @@ from hooklane.fanout.schedule import Schedule
 from hooklane.fanout.subscribed import Subscribed
 from hooklane.fanout.told import tell
 from hooklane.fanout.window import Flow, Window
+from hooklane.runtime.errors import said_of
 from hooklane.runtime.group_client import Assigned
 from hooklane.runtime.group_poll import Consumed, Start
 from hooklane.schemas.lane import LaneId
@@ -177,10 +178,11 @@ class FanOut:
             self.failure.set_result(error)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
-        """Without its ticks or commits the process would go on delivering for nothing."""
+        """Without its ticks or commits the process would go on delivering for nothing, and without
+        its joining again it would own nothing."""
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("task.failed", exc_info=error)
-            self.failed(f"a fault: {error!r}")
+            self.failed(said_of(error))
 
     # What the rooms tell each other.
 
@@ -240,6 +242,7 @@ class FanOut:
         self._ownership.lost([_name(partition) for partition in self._process.owned])
         if self._reopening is None:
             self._reopening = asyncio.create_task(self._reopen_and_rejoin())
+            self._reopening.add_done_callback(self._task_ended)
 
     async def _reopen_and_rejoin(self) -> None:
         try:
