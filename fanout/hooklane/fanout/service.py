@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 from hooklane.delivery.journal import Journal
+from hooklane.delivery.tenants import TenantLines
 from hooklane.fanout.commit import Committer, Group, Pace, Write
 from hooklane.fanout.delivery import Delivery, Place
 from hooklane.fanout.dispatch import Attempts, Dispatcher
@@ -92,8 +93,13 @@ class FanOut:
         self._early: dict[Place, list[tuple[LaneId, int]]] = {}
         """Releases of partitions that are restored and not yet worked on."""
         self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        gate = LaneGate(subscribed, process.owned.lanes, process.receivers(), limits.share)
-        schedule = Schedule(gate, limits.max_in_flight, limits.patience_s)
+        receivers = process.receivers()
+        gate = LaneGate(subscribed, process.owned.lanes, receivers, limits.share)
+        lines = None
+        if process.tenants.share:
+            rates, clock = receivers.tenant_rates, process.clock
+            lines = TenantLines(process.tenants, rates, gate.tenant, clock.monotonic)
+        schedule = Schedule(gate, limits.max_in_flight, limits.patience_s, lines)
         self._dispatcher = Dispatcher(
             process, schedule, gate, outside.attempts, rules, self._changed
         )
