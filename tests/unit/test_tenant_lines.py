@@ -312,3 +312,23 @@ def test_nobody_is_limited_by_somebody_elses_quota() -> None:
     assert lines.admits("a")
     lines.begins("a")
     assert not lines.admits("a")
+
+
+def test_who_comes_stands_behind_those_who_wait() -> None:
+    """A slot that gets free is for the first in line, whoever else asks before it is told; and what
+    the first does not use is the next one's."""
+    rules = quotas(acme=Quota(max_in_flight=1))
+    lines = TenantLines(rules, TenantRates(rules, RateLimits()), lambda _: "acme", Clock())
+    lines.begins("a")
+    assert [lines.admits("b"), lines.admits("c")] == [False, False]
+    lines.ended("a")
+    assert not lines.admits("d")
+    assert lines.due() == ["b"]
+    assert not lines.admits("d")
+    assert lines.admits("b")
+    lines.begins("b")
+    assert lines.due() == []
+    lines.ended("b")
+    assert lines.due() == ["c"]
+    # It had nothing to start after all.
+    assert lines.due() == ["d"]
