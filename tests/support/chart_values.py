@@ -243,6 +243,11 @@ MATRIX: Final[Mapping[str, Mapping[str, Any]]] = {
                     "spill_after": "500ms",
                 },
                 "retrier": {"max_in_flight": 64},
+                "tenants": {
+                    "topics": {"acme": ["orders.*"], "*": []},
+                    "quotas": {"acme": {"max_in_flight": 64, "rate_limit": "100/s"}},
+                    "required": True,
+                },
                 "retry": {"tiers": ["5s", "1m"]},
                 "delivery": {"deny_ports": [0, 22], "rate_share": 0.25, "allow_http": False},
                 "log": {"level": "debug", "format": None},

@@ -118,6 +118,11 @@ def test_settings_arrive_as_they_were_meant(helm: Helm, tmp_path: Path) -> None:
     assert fanout.fanout.spill_after.text == "500ms"
     assert fanout.delivery.rate_share == 0.25
     assert fanout.log.format == "console"
+    assert (fanout.tenants.topics, fanout.tenants.required) == (
+        {"acme": ("orders.*",), "*": ()},
+        True,
+    )
+    assert fanout.tenants.quotas["acme"].max_in_flight == 64
     retrier = told_by(rendered["rel-hooklane-retrier"], "r-0", tmp_path)
     assert (retrier.delivery.rate_share, retrier.log.level) == (1, "info")
     assert retrier.retrier.max_in_flight == 64
