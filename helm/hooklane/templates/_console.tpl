@@ -150,9 +150,7 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
   egress:
-    - ports:
-        - {port: http, protocol: TCP}
-      to:
+    - to:
         - podSelector:
             matchLabels:
               {{- include "hooklane.selector" .root | nindent 14 }}
