@@ -10,6 +10,7 @@
 #   make bench BENCH_ARGS="--only latency"
 #   make explore                 every run of the lane protocol: EXPLORE_ARGS="--keys aaa --failures 3"
 #   make chaos                   everything dies at random for ten minutes: SECONDS=600 SEED=7
+#   make rolling                 rolling upgrades under load: ROUNDS=10
 #   make chaos-slow              the tests that take long, which make test leaves out
 #   make simulate                both services under faults, from seeds: SEEDS=500, 500-999, =1234
 #   make chart                   writes anew what of the Helm chart is made
@@ -24,6 +25,7 @@ WORKERS ?= 2
 BENCH_ARGS ?=
 EXPLORE_ARGS ?=
 SECONDS ?= 600
+ROUNDS ?= 10
 SEED ?=
 SEEDS ?= 500
 SIMULATE_ARGS ?=
@@ -34,7 +36,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 CODE = $(ROOMS) helm tests requirements $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench explore chaos chaos-slow simulate chart licences pins wheel python kafka chromium
+.PHONY: demo test check bench explore chaos rolling chaos-slow simulate chart licences pins wheel python kafka chromium
 # One environment or wheel at a time: pip runs side by side would only share two cores.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -65,6 +67,10 @@ explore: wheel .venv/test/.made
 chaos: kafka wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
 	.venv/test/bin/python -m tests.chaos.run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+rolling: kafka wheel .venv/test/.made
+	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
+	.venv/test/bin/python -m tests.chaos.rolling --rounds $(ROUNDS)
 
 chaos-slow: kafka wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl

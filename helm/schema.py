@@ -28,6 +28,7 @@ NOT_FROM_SETTINGS: Final = {
     "kafka": {"instance_id", "properties_dir"},
     "retrier": {"spool_dir"},
     "delivery": {"ca_file"},
+    "console": {"token"},
     "secrets": {"dir", "encryption_keys", "encryption_keys_file"},
 }
 """Settings that follow from other values, or that are secrets."""
@@ -96,6 +97,8 @@ _BY_NAME: Final[Mapping[str, Schema]] = {
     "securityContext": _OBJECT,
     "settings": {"$ref": "#/definitions/settings"},
     "startup": _PROBE,
+    "targetPort": {"type": ["string", "integer"]},
+    "type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
     "topics": _TEXTS,
     "topologySpreadConstraints": {"type": ["array", "null"], "items": _OBJECT},
 }

@@ -4,7 +4,7 @@ import json
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from tests.support.order import Arrival
 from tests.support.site import Site
@@ -25,7 +25,7 @@ SUBSCRIPTIONS: Mapping[str, Mapping[str, object]] = {
 UNORDERED = ("loose",)
 TIERS = ("1s", "2s", "4s")
 
-_BAD_ANSWERS = (
+BAD_ANSWERS = (
     Answer(500),
     Answer(503),
     Answer(404),
@@ -35,6 +35,8 @@ _BAD_ANSWERS = (
     Answer(ending=Ending.NEVER),
     Answer(after_s=TIMEOUT_S + 0.5),
 )
+CLEAR_ANSWERS = tuple(answer for answer in BAD_ANSWERS if not answer.after_s)
+"""Without the one that a receiver takes and nobody hears of: what that asks for is a repeat."""
 
 
 def is_refused_for_good(number: int) -> bool:
@@ -50,10 +52,16 @@ class Moods:
     a negative number are ballast: refused by all until they are well, and not remembered.
     """
 
-    def __init__(self, seed: int, names: Collection[str] = tuple(SUBSCRIPTIONS)) -> None:
-        """`names`: the subscriptions that there are."""
+    def __init__(
+        self,
+        seed: int,
+        names: Collection[str] = tuple(SUBSCRIPTIONS),
+        bad: Sequence[Answer] = BAD_ANSWERS,
+    ) -> None:
+        """`names`: the subscriptions that there are; `bad`: how `moody` and `loose` fail."""
         self._chance = random.Random(seed)
         self._names = names
+        self._bad = bad
         self._began = time.monotonic()
         self.well = False
         """While it is set all accept what they will ever accept."""
@@ -93,7 +101,7 @@ class Moods:
         if self.well:
             return Answer()
         if name in {"moody", "loose"} and self._chance.random() < 1 / 7:
-            return self._chance.choice(_BAD_ANSWERS)
+            return self._chance.choice(self._bad)
         if name == "sick" and (time.monotonic() - self._began) % _TURN_S < _SICK_S:
             return Answer(503)
         return Answer()

@@ -1,16 +1,23 @@
 """An installation under a steady flow of events, to which a test does one thing."""
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.chaos.flow import Flow
-from tests.chaos.receivers import TIERS, UNORDERED, Moods, subscribe_all, wanted
+from tests.chaos.receivers import (
+    BAD_ANSWERS,
+    TIERS,
+    UNORDERED,
+    Moods,
+    subscribe_all,
+    wanted,
+)
 from tests.kafka.broker import Kafka
 from tests.support.order import Verdict, judge_arrivals
 from tests.support.site import Site, make_site
-from tests.support.webhook_sink import WebhookSink
+from tests.support.webhook_sink import Answer, WebhookSink
 
 _SETTLE_S = 150.0
 _KEYS = 40
@@ -59,9 +66,10 @@ def stage(
     names: Collection[str] = ("steady", "moody"),
     publish_by: Kafka | None = None,
     per_s: float = 20.0,
+    bad: Sequence[Answer] = BAD_ANSWERS,
 ) -> Iterator[Stage]:
     """`kafka`: what the services are told; `publish_by`: where events come in, if elsewhere."""
-    moods = Moods(1, names)
+    moods = Moods(1, names, bad)
     with WebhookSink(moods, keeps=False) as sink:
         site = make_site(kafka, prefix, tiers=TIERS)
         subscribe_all(site, sink, names)

@@ -19,6 +19,7 @@ from hooklane.schemas.records import AttemptOutcome
 from tests.kafka.broker import Kafka
 from tests.kafka.records import Outgoing, produce
 from tests.support.chromium import ChromiumUnavailableError
+from tests.support.console_client import logged_in, page
 from tests.support.console_pages import Tab, chromium
 from tests.support.operator_facts import MINUTE_MS, an_attempt, lane_id, stored_attempt
 from tests.support.processes import ServiceProcess
@@ -243,3 +244,22 @@ def test_the_signature_helper_names_the_cause(night: Night, tab: Tab) -> None:
         assert cause in tab.page.locator(".notice").inner_text()
         assert SECRET not in tab.page.content()
     assert SECRET not in night.console.log()
+
+
+def test_pages_show_one_tenants_subscriptions(night: Night) -> None:
+    """Subscriptions, lanes, attempts and dead letters, and what a redrive would take; a tenant that
+    has none is told."""
+    with logged_in(night.console, TOKEN) as client:
+        for path, others in (
+            ("/?", "/subscriptions/gone"),
+            ("/attempts?all=yes&", "/subscriptions/gone"),
+            ("/dead-letters?state=all&", "/subscriptions/gone"),
+        ):
+            assert others in page(client, path)
+            assert others not in page(client, f"{path}tenant=acme")
+        assert "/subscriptions/billing-invoices" in page(client, "/?tenant=acme")
+        assert "/subscriptions/billing-invoices" in page(client, "/attempts?all=yes&tenant=acme")
+        assert "/subscriptions/billing-invoices" in page(client, "/lanes?tenant=acme")
+        assert "<dt>tenant</dt><dd>acme</dd>" in page(client, "/redrive?tenant=acme")
+        answer = client.get("/lanes?tenant=nobody")
+        assert (answer.status_code, "of tenant nobody" in answer.text) == (400, True)

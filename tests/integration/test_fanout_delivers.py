@@ -6,11 +6,13 @@ import json
 import re
 import time
 
+import pytest
 from standardwebhooks.webhooks import Webhook
 
 from hooklane.schemas.records import AttemptOutcome
 from hooklane.schemas.version import __version__
 from tests.kafka.records import Outgoing
+from tests.support.operator_commands import Operator
 from tests.support.site import SECRET, Site
 from tests.support.webhook_sink import Answer, Hit, WebhookSink
 
@@ -107,6 +109,51 @@ def test_a_hanging_subscriber_delays_nobody(site: Site, sink: WebhookSink) -> No
         fanout.wait_for(lambda: fanout.metric("hooklane_redirects_total") == 196, 10.0)
         fanout.kill()
     assert len(site.tasks()) == 196
+
+
+def test_a_tenant_sees_its_topics_and_shares_its_slots(
+    site: Site,
+    sink: WebhookSink,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Promise of isolation, by tenant: one subscription of acme hangs and takes no more than acme's
+    slots, globex gets everything at once, and initech, whose topics are others, nothing; commands
+    find each by its tenant, and say why."""
+    topics = {"acme": [site.events], "globex": [f"{site.prefix}*"], "*": ["others.*"]}
+    told = {
+        "TENANTS__TOPICS": json.dumps(topics),
+        "TENANTS__QUOTAS": '{"acme": {"max_in_flight": 4}}',
+    }
+    sink.answer = lambda hit: Answer(after_s=20.0 if hit.path == "/acme-hangs" else 0.0)
+    for name in ("acme-hangs", "acme-well", "globex-all", "initech-all"):
+        site.subscribe(name, sink.url(name), tenant=name.split("-")[0])
+    keys = [f"k{number}" for number in range(100)]
+    with site.fanout(**told) as fanout:
+        fanout.wait_ready()
+        site.publish_numbers(keys)
+        sink.wait_for(lambda: len(sink.of("globex-all")) == 100, 10.0)
+
+        def at_hand() -> int:
+            return len(sink.of("acme-hangs")) + len(sink.of("acme-well"))
+
+        redirects = "hooklane_redirects_total"
+        fanout.wait_for(lambda: fanout.metric(redirects) + at_hand() == 200, 10.0)
+        # Its slots were taken in turns until all of them hung.
+        assert len(sink.of("acme-hangs")) == 4
+        operator = Operator(site, monkeypatch, capsys)
+        for name, value in told.items():
+            monkeypatch.setenv(f"HOOKLANE_{name}", value)
+        lanes = operator.json("lanes", "list", "--tenant", "acme")
+        assert len(lanes) == 200 - at_hand()
+        assert operator.json("lanes", "list", "--tenant", "globex") == []
+        assert len(operator.json("attempts", "--tenant", "globex")) == 100
+        [row, *_] = operator.json("trace", "--key", "k7", "--tenant", "initech")
+        [way] = row["subscriptions"]
+        assert way["fate"] == "not-matched"
+        assert way["why"].startswith("tenant: initech may see others.*")
+        fanout.kill()
+    assert sink.of("initech-all") == []
 
 
 def is_poisoned(hit: Hit) -> bool:

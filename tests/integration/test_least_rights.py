@@ -18,17 +18,19 @@ from tests.kafka.cluster import KafkaCluster
 from tests.kafka.records import Outgoing, create_topic, produce, read_topic
 from tests.kafka.rights import binding, grant, set_password
 from tests.support.chart_release import ChartRelease
+from tests.support.console_client import logged_in, page
 from tests.support.helm import LEAST, NAMESPACE, Helm, over
 from tests.support.processes import ServiceProcess, hooklane, hooklane_ok
 from tests.support.webhook_sink import Answer, WebhookSink
 
-USERS = ("fanout", "retrier", "deployer")
-ROLES = {"fanout": "fanout", "retrier": "retrier"} | dict.fromkeys(
+USERS = ("fanout", "retrier", "deployer", "operator")
+ROLES = {one: one for one in ("fanout", "retrier", "operator")} | dict.fromkeys(
     ("setup", "subscriptions", "publisher"), "deployer"
 )
 SIGNING = "whsec_" + base64.b64encode(b"canary of a signing secret, 32 b").decode()
 KEY = base64.b64encode(b"canary of the key of enc secrets").decode()
 TOKEN = "canary-of-a-bearer-token"
+CONSOLE = "canary-of-the-console-s-token"
 SEALED = "whsec_" + base64.b64encode(b"canary of an encrypted secret...").decode()
 
 
@@ -43,6 +45,7 @@ def secrets_of(cluster: KafkaCluster, prefix: str) -> dict[str, dict[str, str]]:
         "subscribers": {"billing": SIGNING, "token": TOKEN},
         "test-signing": {"secret": SIGNING},
         "enc": {"keys": KEY},
+        "console": {"token": CONSOLE},
     }
 
 
@@ -50,7 +53,7 @@ def canaries() -> Iterator[str]:
     yield from (f"canary-password-of-{user}" for user in USERS)
     for secret in (SIGNING, KEY, SEALED):
         yield secret.removeprefix("whsec_")
-    yield from (TOKEN, "canary of a")
+    yield from (TOKEN, CONSOLE, "canary of a")
 
 
 def allow(cluster: KafkaCluster, prefix: str, environ: Mapping[str, str]) -> int:
@@ -81,6 +84,7 @@ OPERATIONS = {
     "Describe": "DESCRIBE",
     "DescribeConfigs": "DESCRIBE_CONFIGS",
     "AlterConfigs": "ALTER_CONFIGS",
+    "Delete": "DELETE",
 }
 
 
@@ -90,13 +94,13 @@ def test_exactly_the_printed_rights_are_enough(
 ) -> None:
     """Without them a service ends with a sentence. With them, over TLS and SCRAM, each with its own
     user: jobs make topics and apply and prune subscriptions, both services deliver, retry, give up
-    and note a 410, and `helm test` sees its event come back. No secret is in anything that came
-    out."""
+    and note a 410, `helm test` sees its event come back, and the console lets an operator see what
+    was given up. No secret is in anything that came out."""
     cluster, plain = kafka_cluster, kafka_cluster.kafka
     events = create_topic(plain, f"{prefix}-events", 4)
     for user in USERS:
         set_password(plain, f"{prefix}-{user}", f"canary-password-of-{user}")
-    receiver, *ports = free_ports(3)
+    receiver, *ports = free_ports(4)
     values = values_for(cluster, prefix, events, ports, sink)
     values["test"]["url"] = f"http://127.0.0.1:{receiver}/"
     release = ChartRelease(helm, over(LEAST, values), tmp_path, secrets_of(cluster, prefix))
@@ -136,13 +140,28 @@ def test_exactly_the_printed_rights_are_enough(
         statuses = read_topic(plain, f"{prefix}.subscriptions")
         assert b"leaving/status" in {one.key for one in statuses}
         retrier.wait_for(lambda: retrier.metric("hooklane_dead_letters_total") >= 1)
-        came_out += [applied, said, *map(seen_of, services)]
+        came_out += [applied, said, *map(seen_of, services), *in_the_console(release)]
         assert [one.terminate() for one in services] == [0, 0]
         logs = [one.log() for one in services]
     assert not [line for log in logs for line in log.splitlines() if "uthorization failed" in line]
     came_out += [*logs, in_topics(cluster, prefix)]
     for canary in canaries():
         assert canary not in "".join(came_out)
+
+
+def in_the_console(release: ChartRelease) -> Iterator[str]:
+    """Its pages of what was given up, which an operator redrives, and its log."""
+    with release.service("console") as console:
+        console.wait_ready()
+        with logged_in(console, CONSOLE) as client:
+            letters = page(client, "/dead-letters?subscription=failing")
+            assert "exhausted" in letters
+            yield letters
+            yield page(client, "/")
+            yield page(client, "/redrive?subscription=failing")
+        assert console.terminate() == 0
+        assert "uthorization failed" not in console.log()
+        yield console.log()
 
 
 def answer(hit: Any) -> Answer:
@@ -215,6 +234,12 @@ def values_for(
         "retrier": {
             "settings": {"http": {"port": ports[1]}},
             "kafka": {"sasl": {"existingSecret": "retrier-user"}},
+        },
+        "console": {
+            "enabled": True,
+            "token": {"existingSecret": "console"},
+            "settings": {"console": {"host": "127.0.0.1", "port": ports[2]}},
+            "kafka": {"sasl": {"existingSecret": "operator-user"}},
         },
         "secrets": {
             "env": [

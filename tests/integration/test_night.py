@@ -6,7 +6,6 @@ console; then each is mended, and everything arrives in order.
 
 import html
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import httpx
 import pytest
 
 from tests.kafka.records import Outgoing
+from tests.support.console_client import logged_in, page
 from tests.support.operator_commands import Operator
 from tests.support.processes import ServiceProcess
 from tests.support.receiver_tls import DAY, NOW, Authority
@@ -144,7 +144,6 @@ def test_why_has_this_customer_not_got_this_event(
 
 
 TOKEN = "a-token-of-this-night-0123"
-_HIDDEN = re.compile(r'type="hidden" name="(\w+)" value="([^"]*)"')
 IN_A_BROWSER = {
     "acme": "the receiver answered 500",
     "globex": "certificate has expired",
@@ -162,26 +161,14 @@ def in_the_console(environment: dict[str, str]) -> Iterator[httpx.Client]:
     }
     with ServiceProcess("console", told) as console:
         console.wait_ready()
-        base = f"http://127.0.0.1:{console.port()}"
-        with httpx.Client(base_url=base, headers={"origin": base}, timeout=20.0) as client:
-            hidden = re.findall(
-                r'type="hidden" name="(\w+)" value="([^"]*)"', _page(client, "/login")
-            )
-            answer = client.post("/login", data={**dict(hidden), "name": "ada", "token": TOKEN})
-            assert answer.status_code == 303, answer.text
+        with logged_in(console, TOKEN) as client:
             yield client
         assert console.terminate() == 0
 
 
 def trail(client: httpx.Client, tenant: str) -> str:
     """What its page of an event's way says of the order's events for this customer."""
-    return html.unescape(_page(client, f"/trace?key={ORDER}&tenant={tenant}"))
-
-
-def _page(client: httpx.Client, path: str) -> str:
-    answer = client.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.text
+    return html.unescape(page(client, f"/trace?key={ORDER}&tenant={tenant}"))
 
 
 def _signature(operator: Operator, hit: Hit, folder: Path) -> None:

@@ -36,7 +36,8 @@ class ChartRelease:
         return {"PATH": path, "HOME": str(root), **told}
 
     def service(self, component: str) -> ServiceProcess:
-        return ServiceProcess(component, self.environment("StatefulSet", component))
+        kind = "Deployment" if component == "console" else "StatefulSet"
+        return ServiceProcess(component, self.environment(kind, component))
 
     def run(self, kind: str, component: str, **replaced: str) -> str:
         """A job, or the test, to its end, which must be good; gives all that it said.

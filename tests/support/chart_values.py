@@ -20,6 +20,7 @@ SECRETS: Final[Mapping[str, Mapping[str, str]]] = {
     "subscribers": {"billing": "whsec_x", "shipping": "whsec_y"},
     "proxy": {"url": "http://user:p%40ss@proxy:3128"},
     "test-signing": {"secret": "whsec_" + KEY},
+    "console-token": {"token": "a-token-of-the-console"},
 }
 
 _SASL: Values = {
@@ -185,6 +186,44 @@ MATRIX: Final[Mapping[str, Mapping[str, Any]]] = {
         },
     ),
     "subscriptions-elsewhere": over(LEAST, {"subscriptions": {"existingConfigMap": "documents"}}),
+    "console": over(
+        over(LEAST, _SASL),
+        {"console": {"enabled": True, "token": {"existingSecret": "console-token"}}},
+    ),
+    "console-behind-a-proxy": over(
+        LEAST,
+        {
+            "console": {
+                "enabled": True,
+                "settings": {
+                    "console": {"user_header": "x-forwarded-user", "read_only": True, "port": 9000}
+                },
+                "service": {"type": "NodePort", "port": 8080, "targetPort": 4180},
+                "ingress": {
+                    "enabled": True,
+                    "className": "nginx",
+                    "host": "hooklane.example.com",
+                    "tlsSecret": "hooklane-tls",
+                    "annotations": {"example.com/auth": "on"},
+                },
+                "extraContainers": [
+                    {
+                        "name": "proxy",
+                        "image": "proxy:1",
+                        "securityContext": {
+                            "allowPrivilegeEscalation": False,
+                            "capabilities": {"drop": ["ALL"]},
+                        },
+                    }
+                ],
+            },
+            "retrier": {
+                "replicas": 1,
+                "autoscaling": {"enabled": True, "kind": "hpa", "minReplicas": 3},
+            },
+            "networkPolicy": {"consoleFrom": [{"namespaceSelector": {}}]},
+        },
+    ),
     "test-event": over(
         LEAST,
         {
@@ -204,6 +243,11 @@ MATRIX: Final[Mapping[str, Mapping[str, Any]]] = {
                     "spill_after": "500ms",
                 },
                 "retrier": {"max_in_flight": 64},
+                "tenants": {
+                    "topics": {"acme": ["orders.*"], "*": []},
+                    "quotas": {"acme": {"max_in_flight": 64, "rate_limit": "100/s"}},
+                    "required": True,
+                },
                 "retry": {"tiers": ["5s", "1m"]},
                 "delivery": {"deny_ports": [0, 22], "rate_share": 0.25, "allow_http": False},
                 "log": {"level": "debug", "format": None},

@@ -126,7 +126,7 @@ def pod_of(manifest: Manifest) -> Manifest | None:
     match manifest["kind"]:
         case "Pod":
             found: Manifest = manifest["spec"]
-        case "StatefulSet" | "Job":
+        case "StatefulSet" | "Deployment" | "Job":
             found = manifest["spec"]["template"]["spec"]
         case _:
             return None

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-import structlog
 
 from hooklane.ops.main import run
 from tests.support.site import Site
@@ -24,11 +23,7 @@ class Operator:
 
     def __call__(self, *arguments: str, exits: int = 0) -> str:
         self._capsys.readouterr()
-        try:
-            code = run(list(arguments))
-        finally:
-            # A command may have said that it logs nothing: that is for its own process.
-            structlog.reset_defaults()
+        code = run(list(arguments))
         out, self.err = self._capsys.readouterr()
         assert code == exits, (out, self.err)
         return out

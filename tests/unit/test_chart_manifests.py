@@ -9,7 +9,7 @@ import pytest
 from hooklane.runtime.settings import Settings, load_settings
 from hooklane.runtime.settings_shown import secret_values
 from tests.support.chart_values import MATRIX, SECRETS
-from tests.support.helm import CHART, Helm, Manifest, of_kind, pod_of
+from tests.support.helm import CHART, Helm, Manifest, of_kind, over, pod_of
 from tests.support.kubelet import environment, mount
 from tests.support.kubernetes_schemas import faults
 from tests.support.pod_security import violations
@@ -118,6 +118,11 @@ def test_settings_arrive_as_they_were_meant(helm: Helm, tmp_path: Path) -> None:
     assert fanout.fanout.spill_after.text == "500ms"
     assert fanout.delivery.rate_share == 0.25
     assert fanout.log.format == "console"
+    assert (fanout.tenants.topics, fanout.tenants.required) == (
+        {"acme": ("orders.*",), "*": ()},
+        True,
+    )
+    assert fanout.tenants.quotas["acme"].max_in_flight == 64
     retrier = told_by(rendered["rel-hooklane-retrier"], "r-0", tmp_path)
     assert (retrier.delivery.rate_share, retrier.log.level) == (1, "info")
     assert retrier.retrier.max_in_flight == 64
@@ -138,12 +143,39 @@ def test_secrets_are_in_no_manifest_but_by_name(helm: Helm, tmp_path: Path) -> N
     assert settings.delivery.ca_file.is_file()
 
 
+def test_the_console_is_told_what_the_chart_knows(helm: Helm, tmp_path: Path) -> None:
+    """The services' addresses, by replicas or by the fewest of a scaler; the ingress' address; and
+    its token, which no other pod gets, from a Secret. It gets no secret of subscriptions."""
+    rendered = dict(pods(helm.rendered(MATRIX["console"])))
+    console = told_by(rendered["rel-hooklane-console"], "c", tmp_path / "a").console
+    assert console.services == tuple(
+        f"http://rel-hooklane-{one}-{at}.rel-hooklane-{one}.webhooks.svc:8080"
+        for one in ("fanout", "retrier")
+        for at in (0, 1)
+    )
+    assert console.token is not None
+    assert console.token.get_secret_value() == SECRETS["console-token"]["token"]
+    assert (console.host, console.port, console.public_url) == ("0.0.0.0", 8085, None)  # noqa: S104
+    fanout = told_by(rendered["rel-hooklane-fanout"], "f", tmp_path / "f")
+    assert fanout.console.token is None
+    rendered = dict(pods(helm.rendered(MATRIX["console-behind-a-proxy"])))
+    console = told_by(rendered["rel-hooklane-console"], "c", tmp_path / "b").console
+    assert (console.user_header, console.read_only) == ("x-forwarded-user", True)
+    assert console.public_url == "https://hooklane.example.com"
+    assert len(console.services) == 2 + 3
+    with_secrets = over(MATRIX["secrets"], MATRIX["console"])
+    [pod] = [one for name, one in pods(helm.rendered(with_secrets)) if name.endswith("-console")]
+    told = {one["name"] for one in pod["containers"][0]["env"]}
+    assert not [one for one in told if one.startswith(("HOOKLANE_SECRET_", "HOOKLANE_SECRETS__"))]
+    assert {one["name"] for one in pod["volumes"]} == {"tmp", "kafka-properties", "kafka-tls"}
+
+
 @pytest.mark.parametrize("values", MATRIX)
 def test_whatever_selects_pods_finds_them(helm: Helm, chart: Path, values: str) -> None:
     """Services, budgets and StatefulSets select their pods; monitors the services and pods."""
     manifests = helm.rendered(MATRIX[values], chart)
     sets = of_kind(manifests, "StatefulSet")
-    for name, one in sets.items():
+    for name, one in {**sets, **of_kind(manifests, "Deployment")}.items():
         labels = one["spec"]["template"]["metadata"]["labels"]
         selector = one["spec"]["selector"]["matchLabels"]
         assert selector.items() <= labels.items()

@@ -151,6 +151,96 @@ def test_services_reach_dns_kafka_and_the_internet_only(helm: Helm) -> None:
     assert policies["rel-hooklane"]["spec"]["policyTypes"] == ["Ingress", "Egress"]
 
 
+def test_the_console_is_reached_by_whom_it_is_said(helm: Helm) -> None:
+    """Through the Service or the Ingress, and by the peers that the policy names; it reaches the
+    services' metrics besides DNS and Kafka, and no receiver."""
+    manifests = helm.rendered(MATRIX["console-behind-a-proxy"])
+    [rule] = of_kind(manifests, "Ingress")["rel-hooklane-console"]["spec"]["rules"]
+    [path] = rule["http"]["paths"]
+    backend = path["backend"]["service"]
+    service = of_kind(manifests, "Service")[backend["name"]]["spec"]
+    [port] = service["ports"]
+    assert (backend["port"]["name"], port["targetPort"], service["type"]) == (
+        port["name"],
+        4180,
+        "NodePort",
+    )
+    policies = of_kind(manifests, "NetworkPolicy")
+    spec = policies["rel-hooklane-console"]["spec"]
+    assert spec["ingress"] == [
+        {"ports": [{"port": 4180, "protocol": "TCP"}], "from": [{"namespaceSelector": {}}]}
+    ]
+    [metrics] = spec["egress"]
+    [pods] = metrics["to"]
+    labels = stateful_set(helm, "fanout", {})["spec"]["template"]["metadata"]["labels"]
+    assert pods["podSelector"]["matchLabels"].items() <= labels.items()
+    deliveries = policies["rel-hooklane-deliveries"]["spec"]["podSelector"]["matchExpressions"]
+    assert "console" not in deliveries[0]["values"]
+
+
+def test_the_console_is_one_pod_with_its_own_probes(helm: Helm) -> None:
+    """Alive is /healthz, ready /readyz; two would not know of each other's redrives."""
+    deployment = of_kind(helm.rendered(MATRIX["console"]), "Deployment")["rel-hooklane-console"]
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]["type"]) == (
+        1,
+        "Recreate",
+    )
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    asked = [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+    assert [one["path"] for one in asked] == ["/healthz", "/healthz", "/readyz"]
+    assert {one["port"] for one in asked} == {container["ports"][0]["name"]} == {"console"}
+
+
+LOOKUP = 'lookup "v1" "Secret" $.root.Release.Namespace .'
+
+
+def checksum(helm: Helm, chart: Path, values: str, component: str, **versions: str) -> str | None:
+    """The pod template's, where the cluster has these versions of Secrets."""
+    found = {name: {"metadata": {"resourceVersion": one}} for name, one in versions.items()}
+    more = {"global": {"found": {name.replace("_", "-"): one for name, one in found.items()}}}
+    manifests = helm.rendered(over(MATRIX[values], more), chart)
+    kind = "Deployment" if component == "console" else "StatefulSet"
+    metadata = of_kind(manifests, kind)[f"rel-hooklane-{component}"]["spec"]["template"]["metadata"]
+    text: str | None = metadata.get("annotations", {}).get("checksum/secrets")
+    return text
+
+
+def test_a_secret_that_was_changed_rolls_the_pods_that_start_with_it(
+    helm: Helm, tmp_path: Path
+) -> None:
+    """The checksum of the versions of the Secrets that a pod only reads when it starts: another one
+    for another version, for the pods that use it, and none where Helm asks no cluster. (Helm's own
+    `lookup` is given a table here.)"""
+    chart = tmp_path / "hooklane"
+    shutil.copytree(CHART, chart)
+    pod = chart / "templates" / "_pod.tpl"
+    assert pod.read_text().count(LOOKUP) == 1
+    table = "get ($.root.Values.global.found | default dict) ."
+    pod.write_text(pod.read_text().replace(LOOKUP, table))
+    assert checksum(helm, chart, "console", "fanout") is None
+    first = checksum(helm, chart, "console", "fanout", kafka_user="1", kafka_ca="1")
+    assert first is not None
+    assert first == checksum(helm, chart, "console", "retrier", kafka_user="1", kafka_ca="1")
+    assert first != checksum(helm, chart, "console", "fanout", kafka_user="2", kafka_ca="1")
+    token = {"kafka_user": "1", "kafka_ca": "1", "console_token": "1"}
+    assert first == checksum(helm, chart, "console", "fanout", **token)
+    assert first != checksum(helm, chart, "console", "console", **token)
+    assert checksum(helm, chart, "secrets", "fanout", subscribers="1") is not None
+    # Files that are read again while the pods run.
+    assert checksum(helm, chart, "secrets", "fanout", enc="1", receivers_ca="1") is None
+
+
+def test_a_setting_that_was_changed_rolls_the_pods(helm: Helm) -> None:
+    """Settings are in the pod template itself, so that no checksum has to stand for them."""
+    templates = [
+        stateful_set(helm, "retrier", {"settings": {"retrier": {"max_in_flight": most}}})["spec"][
+            "template"
+        ]
+        for most in (64, 65)
+    ]
+    assert templates[0] != templates[1]
+
+
 def test_the_topics_job_may_reach_kafka_before_anything_is_there(helm: Helm) -> None:
     """Its policy is a hook before it; it needs no account of the release."""
     manifests = helm.rendered(LEAST)
@@ -244,6 +334,11 @@ def test_the_notes_say_what_comes_next(helm: Helm) -> None:
     for part in ("rollout status statefulset/rel-hooklane-fanout", "helm test", "test.topic"):
         assert part in notes
     assert "Nothing reads the metrics" in notes
+    assert "in a browser" not in notes
+    console = helm.files(MATRIX["console"])["hooklane/templates/NOTES.txt"]
+    assert "port-forward service/rel-hooklane-console 8085:http" in console
+    behind = helm.files(MATRIX["console-behind-a-proxy"])["hooklane/templates/NOTES.txt"]
+    assert "https://hooklane.example.com/" in behind
     small = helm.files(MATRIX["small"])["hooklane/templates/NOTES.txt"]
     assert "helm test" not in small
     assert "run `hooklane topics apply` before each upgrade" in small

@@ -152,6 +152,17 @@ def wrong_for(leaf: Key) -> object:
             },
             "fanout.autoscaling.keda.authenticationRef is missing",
         ),
+        ({"console": {"enabled": True}}, "console.token.existingSecret is missing"),
+        (
+            {
+                "console": {
+                    "enabled": True,
+                    "token": {"existingSecret": "a"},
+                    "ingress": {"enabled": True},
+                }
+            },
+            "console.ingress.host is missing",
+        ),
         (
             {
                 "fanout": {
@@ -179,6 +190,7 @@ def test_what_is_missing_is_said(helm: Helm, more: dict[str, Any], said: str) ->
         {"settings": {"delivery": {"proxy": "http://user:canary@proxy:1"}}},
         {"settings": {"schema_registry": {"url": "http://user:canary@proxy:1"}}},
         {"settings": {"secrets": {"encryption_keys": ["canary"]}}},
+        {"console": {"settings": {"console": {"token": "canary"}}}},
         {"secrets": {"env": [{"name": "HOOKLANE_SECRET_A", "value": "canary"}]}},
         {
             "subscriptions": {

@@ -25,8 +25,10 @@ def good(name: str, text: str) -> bool:
     return attribute_fault(name, text) is None
 
 
-values = st.text(max_size=30).filter(lambda text: good("ext", text))
-required = values.filter(lambda text: good("id", text))
+# Without what no value may hold: to filter it out of arbitrary text throws most of that away.
+letters = st.characters(exclude_categories=["Cc", "Cn", "Cs"])
+values = st.text(letters, max_size=30).filter(lambda text: good("ext", text))
+required = st.text(letters, min_size=1, max_size=30).filter(lambda text: good("id", text))
 times = st.datetimes(timezones=st.timezones()).map(lambda time: time.isoformat())
 extensions = st.dictionaries(
     st.from_regex("[a-z0-9]{1,20}", fullmatch=True).filter(

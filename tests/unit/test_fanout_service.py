@@ -21,6 +21,7 @@ from hooklane.fanout.window import Window
 from hooklane.fanout.writer import CommitResult
 from hooklane.runtime.group_client import Assigned
 from hooklane.runtime.group_poll import Consumed, Start
+from hooklane.runtime.transactions import StuckError
 from hooklane.schemas.book import BookChange, ChangeKind
 from hooklane.schemas.codec import LANES
 from hooklane.schemas.lane import LaneId, LaneNamer
@@ -99,6 +100,7 @@ class World:
         self.may_reopen = asyncio.Event()
         self.may_reopen.set()
         self.reopened = 0
+        self.reopening_fails: Exception | None = None
 
     async def topic_id(self, topic: str) -> str:
         return "T"
@@ -116,6 +118,8 @@ class World:
     async def reopen(self) -> None:
         self.reopened += 1
         await self.may_reopen.wait()
+        if self.reopening_fails is not None:
+            raise self.reopening_fails
 
     async def write(self, shares: Sequence[Share], metadata: bytes) -> CommitResult:
         result = self.results.popleft() if self.results else CommitResult.COMMITTED
@@ -384,6 +388,19 @@ async def test_what_was_left_open_is_ended_before_the_group_is_joined_anew(stage
     await until(lambda: "rejoin" in stage.source.said)
     await settled_loop()
     assert (stage.source.said.count("rejoin"), stage.world.reopened) == (1, 1)
+
+
+async def test_a_client_that_does_not_come_back_from_ending_a_transaction_ends_the_service(
+    stage: Stage,
+) -> None:
+    """Rule 3: it owns nothing and would not join again; its sentence says that a new process has
+    to."""
+    await stage.owns(ONE)
+    stage.world.reopening_fails = StuckError("Kafka's client has not come back.")
+    stage.fanout.consumed([record(1)])
+    stage.fanout.consumed([record(0)])
+    assert await asyncio.wait_for(stage.fanout.failure, 5) == "Kafka's client has not come back."
+    assert "rejoin" not in stage.source.said
 
 
 async def test_offsets_that_go_back_drop_everything(stage: Stage) -> None:

@@ -36,8 +36,8 @@ class Client:
         return dict.fromkeys(request, future)
 
 
-def admin_over(client: Client) -> KafkaAdmin:
-    admin = KafkaAdmin(KafkaAccess("127.0.0.1:1"), 5.0)
+def admin_over(client: Client, patience_s: float = 5.0) -> KafkaAdmin:
+    admin = KafkaAdmin(KafkaAccess("127.0.0.1:1"), patience_s)
     admin.client = client  # type: ignore[assignment]
     return admin
 
@@ -65,6 +65,14 @@ def test_an_offset_that_is_none_is_no_answer() -> None:
     client = Client(offsets=[-1001, -1001, 7])
     assert admin_over(client).high_watermarks([PLACE]) == {PLACE: 7}
     assert client.asked == 3
+
+
+def test_no_record_of_a_time_is_an_answer_and_no_offset_is_none() -> None:
+    """Asked by time, -1 says that there is none so young; what is lower says nothing."""
+    client = Client(offsets=[-1001, -1])
+    assert admin_over(client).offsets_at({PLACE: 1_000}) == {PLACE: None}
+    assert client.asked == 2
+    assert admin_over(Client(offsets=[5])).offsets_at({PLACE: 1_000}) == {PLACE: 5}
 
 
 def test_a_refusal_is_told_at_once() -> None:

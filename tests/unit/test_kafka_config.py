@@ -40,9 +40,17 @@ def test_a_group_consumer_reads_what_is_committed_and_commits_nothing_itself() -
         "auto.offset.reset": "earliest",
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": "10000",
-        "heartbeat.interval.ms": "3333",
+        "heartbeat.interval.ms": "3000",
         "enable.partition.eof": "false",
     }
+
+
+@pytest.mark.parametrize(("session_s", "heartbeat_ms"), [(3.0, "1000"), (30.0, "3000")])
+def test_a_long_session_makes_no_slow_rebalance(session_s: float, heartbeat_ms: str) -> None:
+    """Membership: three heartbeats fit a session, and who joins waits no longer for the others to
+    hear of it because a session is long."""
+    access = KafkaAccess("k:9092", session_timeout_s=session_s)
+    assert kafka.group_consumer(access, "g")["heartbeat.interval.ms"] == heartbeat_ms
 
 
 def test_little_is_fetched_ahead() -> None:

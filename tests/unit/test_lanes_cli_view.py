@@ -199,6 +199,8 @@ def test_a_broken_task_is_given_up_with_its_bytes() -> None:
         (LaneSelection(), True),
         (LaneSelection("billing", frozenset({b"c-1"})), True),
         (LaneSelection("shipping"), False),
+        (LaneSelection(among=frozenset({"billing", "shipping"})), True),
+        (LaneSelection(among=frozenset({"shipping"})), False),
         (LaneSelection(keys=frozenset({b"c-2"})), False),
         (LaneSelection(halted=True), False),
         (LaneSelection(depth=4), True),

@@ -13,6 +13,7 @@ from hooklane.retrier.spool import Checkpoint, Waiting
 from hooklane.retrier.tiers import Tiers
 from hooklane.runtime.group_client import Assigned
 from hooklane.runtime.group_poll import Consumed
+from hooklane.runtime.transactions import StuckError
 from hooklane.schemas.codec import TASKS, TICKETS
 from hooklane.schemas.records import DeliveryTask, RetryTicket
 from hooklane.schemas.topics import TopicNames, task_key
@@ -295,3 +296,31 @@ async def test_a_transaction_of_unknown_end_begins_everything_anew() -> None:
     assert bench.source.told == []
     ended.set()
     await until(lambda: bench.source.told == ["rejoin"])
+
+
+async def test_a_client_that_does_not_come_back_from_ending_a_transaction_ends_the_service() -> (
+    None
+):
+    """Rule 3: it owns nothing and would not join again; its sentence says that a new process has
+    to."""
+    bench = await Bench().own()
+
+    async def reopen() -> None:
+        raise StuckError("Kafka's client has not come back.")
+
+    bench.retrier.drop_all(reopen)
+    assert await asyncio.wait_for(bench.retrier.failure, 5) == "Kafka's client has not come back."
+    assert bench.source.told == []
+
+
+async def test_a_fault_in_what_is_done_now_and_then_ends_the_service() -> None:
+    """Without its ticks nothing that becomes due would be looked for, and nobody would know."""
+    bench = await Bench().own()
+
+    def broken() -> int:
+        raise OSError("no such device")
+
+    bench.spool.tasks = broken  # type: ignore[method-assign]
+    bench.retrier.start(bench.source)
+    assert "no such device" in await asyncio.wait_for(bench.retrier.failure, 5)
+    await bench.retrier.stop(0.0)

@@ -4,18 +4,25 @@ from collections.abc import Callable
 
 from hooklane.delivery.circuit import Circuits, Permit
 from hooklane.delivery.limits import RateLimits
+from hooklane.delivery.tenants import TenantRates
 from hooklane.schemas.subscription import Subscription
 from hooklane.schemas.subscription_values import RateLimit
+from hooklane.schemas.tenants import NO_TENANTS, TenantRules
 
 
 class Receivers:
     """What the gates of both services ask. `monotonic`: seconds."""
 
     def __init__(
-        self, circuits: Circuits, limits: RateLimits, monotonic: Callable[[], float]
+        self,
+        circuits: Circuits,
+        limits: RateLimits,
+        monotonic: Callable[[], float],
+        tenants: TenantRules = NO_TENANTS,
     ) -> None:
         self._circuits = circuits
         self._limits = limits
+        self.tenant_rates = TenantRates(tenants, limits)
         self._monotonic = monotonic
 
     def refuses(self, url: str) -> bool:
@@ -38,10 +45,12 @@ class Receivers:
         return permit
 
     def starts(self, document: Subscription) -> None:
-        """An attempt of it counts for its rate limit."""
+        """An attempt of it counts for its rate limit, and for its tenant's."""
         limit = self._limit(document)
         if limit is not None:
             self._limits.start(document.id, limit, self._monotonic())
+        if document.tenant is not None:
+            self.tenant_rates.start(document.tenant, self._monotonic())
 
     def _limit(self, document: Subscription) -> RateLimit | None:
         """The document's own limit, and what its receiver granted where it is asked."""

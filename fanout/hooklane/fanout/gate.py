@@ -68,6 +68,11 @@ class LaneGate:
         entry = self._book.entry(delivery.subscription)
         return entry if entry is not None and entry.subscription.uid == delivery.uid else None
 
+    def tenant(self, subscription: str) -> str | None:
+        """Whose it is, as of now."""
+        entry = self._book.entry(subscription)
+        return None if entry is None else entry.subscription.tenant
+
     def max_in_flight(self, subscription: str) -> int:
         entry = self._book.entry(subscription)
         wanted = entry.subscription.delivery.max_in_flight if entry is not None else 1

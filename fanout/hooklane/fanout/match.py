@@ -7,6 +7,7 @@ from hooklane.fanout.match_condition import Condition, EventView, conditions_of
 from hooklane.fanout.match_index import ProbeIndex, alternatives_of
 from hooklane.schemas.book import Entry
 from hooklane.schemas.event import Event
+from hooklane.schemas.tenants import NO_TENANTS, TenantRules
 
 Failed = Callable[[str, str], None]
 """Told a subscription's id and why a CEL expression of it had no answer for an event."""
@@ -28,11 +29,12 @@ class Matcher:
     disabled by a 410 matches like any other, and the fan-out decides by `Entry` whether to
     attempt, redirect, discard or dead-letter. A CEL expression that has no answer for an event (a
     missing field, data that is no JSON) counts as false, also below `not`, and is reported; it
-    stops nothing.
+    stops nothing. `tenants` limit what a subscription may see, whatever it asks for.
     """
 
-    def __init__(self, failed: Failed | None = None) -> None:
+    def __init__(self, failed: Failed | None = None, tenants: TenantRules = NO_TENANTS) -> None:
         self._failed = failed
+        self._tenants = tenants
         self._filed: dict[str, _Filed] = {}
         self._index = ProbeIndex()
 
@@ -46,8 +48,9 @@ class Matcher:
             self._filed[entry.id] = _Filed(entry, before.conditions)
             return
         self._index.remove(entry.id)
-        self._filed[entry.id] = _Filed(entry, conditions_of(entry.subscription))
-        self._index.put(entry.id, alternatives_of(entry.subscription.match))
+        self._filed[entry.id] = _Filed(entry, conditions_of(entry.subscription, self._tenants))
+        seen = self._tenants.topics_of(entry.subscription.tenant)
+        self._index.put(entry.id, alternatives_of(entry.subscription.match, seen))
 
     def remove(self, subscription: str) -> None:
         """Take a subscription out; nothing happens if it is not there."""
@@ -76,6 +79,7 @@ class Matcher:
 def _same_conditions(one: Entry, other: Entry) -> bool:
     return (
         one.subscription.match == other.subscription.match
+        and one.subscription.tenant == other.subscription.tenant
         and one.subscription.effective_from == other.subscription.effective_from
     )
 

@@ -22,6 +22,7 @@ from hooklane.schemas.filters_cel import CelFailure, CelProgram, CelView
 from hooklane.schemas.filters_glob import Glob, compile_glob
 from hooklane.schemas.subscription import Subscription
 from hooklane.schemas.subscription_values import instant_from_ms, instant_text
+from hooklane.schemas.tenants import NO_TENANTS, TenantRules
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -66,13 +67,18 @@ class Condition:
     has: Callable[[EventView], str]
 
 
-def conditions_of(subscription: Subscription) -> tuple[Condition, ...]:
+def conditions_of(
+    subscription: Subscription, tenants: TenantRules = NO_TENANTS
+) -> tuple[Condition, ...]:
     """All that must hold, the cheapest first."""
-    return tuple(_conditions(subscription))
+    return tuple(_conditions(subscription, tenants))
 
 
-def _conditions(subscription: Subscription) -> Iterator[Condition]:
+def _conditions(subscription: Subscription, tenants: TenantRules) -> Iterator[Condition]:
     match = subscription.match
+    allowed = tenants.topics_of(subscription.tenant)
+    if allowed is not None:
+        yield _tenant(subscription.tenant, allowed)
     if subscription.effective_from is not None:
         yield _since(subscription.effective_from)
     if match.topics is not None:
@@ -85,6 +91,17 @@ def _conditions(subscription: Subscription) -> Iterator[Condition]:
 
 def _nothing(_view: EventView) -> str:
     return ""
+
+
+def _tenant(tenant: str | None, allowed: tuple[str, ...]) -> Condition:
+    seen = _any_glob(allowed)
+    who = "a subscription without a tenant" if tenant is None else f"{tenant}"
+    return Condition(
+        "tenant",
+        lambda view: seen(view.event.topic),
+        f"{who} may see {listed(allowed) if allowed else 'no topic'}",
+        lambda view: f"topic {view.event.topic}",
+    )
 
 
 def _since(instant: datetime) -> Condition:

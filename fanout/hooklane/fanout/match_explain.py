@@ -12,6 +12,7 @@ from hooklane.schemas.book import Entry
 from hooklane.schemas.event import NOT_JSON, Event
 from hooklane.schemas.filters import All, Cel, Filter
 from hooklane.schemas.subscription_parts import State
+from hooklane.schemas.tenants import NO_TENANTS, TenantRules
 
 _PATH: Final = re.compile(r"\bdata((?:\.[A-Za-z_][A-Za-z0-9_]*)+)(?![A-Za-z0-9_(])")
 _MOST_PATHS: Final = 5
@@ -33,13 +34,13 @@ class Objection:
         return f"{self.path}: {self.wants}; the event has {self.has}"
 
 
-def explain(event: Event, entry: Entry) -> Objection | None:
+def explain(event: Event, entry: Entry, tenants: TenantRules = NO_TENANTS) -> Objection | None:
     """The first objection of the document in force; None: the subscription gets the event.
 
     Paused is none: then deliveries wait. Nor is a 410 of the receiver: then they are dead letters.
     """
     view = EventView(event)
-    for condition in conditions_of(entry.subscription):
+    for condition in conditions_of(entry.subscription, tenants):
         if condition.holds(view):
             continue
         if isinstance(condition.wants, str):

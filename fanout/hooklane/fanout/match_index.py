@@ -41,9 +41,12 @@ class Probe(NamedTuple):
 Alternatives = frozenset[Probe]
 
 
-def alternatives_of(match: Match) -> tuple[Alternatives, ...]:
-    """Every set of probes of which one must hit for `match` to hold. Empty: none can be told."""
+def alternatives_of(match: Match, seen: tuple[str, ...] | None = None) -> tuple[Alternatives, ...]:
+    """Every set of probes of which one must hit for `match` to hold. Empty: none can be told.
+
+    `seen`: the topics that the tenant may see, where that is limited."""
     found = [
+        *_globs_alternatives(TOPIC, seen or ()),
         *_globs_alternatives(TOPIC, match.topics or ()),
         *_globs_alternatives("type", match.types or ()),
     ]

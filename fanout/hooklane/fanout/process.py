@@ -12,6 +12,7 @@ from hooklane.fanout.owned import OwnedPartitions
 from hooklane.runtime.clock import Clock
 from hooklane.runtime.fence import Fence
 from hooklane.runtime.metrics import Metrics
+from hooklane.schemas.tenants import NO_TENANTS, TenantRules
 
 
 class Readiness(Protocol):
@@ -36,10 +37,11 @@ class Process:
     circuits: Circuits
     limits: RateLimits
     tracing: EventTracing | None = None
+    tenants: TenantRules = NO_TENANTS
 
     def receivers(self) -> Receivers:
         """Who may be attempted now."""
-        return Receivers(self.circuits, self.limits, self.clock.monotonic)
+        return Receivers(self.circuits, self.limits, self.clock.monotonic, self.tenants)
 
     def may_start(self) -> bool:
         """Whether an attempt or a redirect may start now (self-fencing)."""

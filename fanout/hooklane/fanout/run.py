@@ -19,7 +19,7 @@ from hooklane.fanout.transaction import Layout
 from hooklane.fanout.window import Window
 from hooklane.runtime.fence import SETTLES_S, Fence
 from hooklane.runtime.health import Readiness
-from hooklane.runtime.kafka_settings import policy_from
+from hooklane.runtime.kafka_settings import policy_from, tenants_from
 from hooklane.runtime.metrics import Service
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.settings import Settings
@@ -70,9 +70,10 @@ async def fanout_running(
         circuits=ground.circuits,
         limits=ground.rates,
         tracing=ground.tracing,
+        tenants=tenants_from(settings),
     )
     async with AsyncExitStack() as stack:
-        subscribed = Subscribed(Matcher())
+        subscribed = Subscribed(Matcher(tenants=process.tenants))
         watch = _Watch(subscribed, readiness)
         policy = policy_from(settings)
         follower = SubscriptionFollower(ground.reader, policy, watch.changed, metrics)

@@ -52,6 +52,19 @@ class Gate(Protocol):
         """An attempt of it begins, unless this says no: its receiver is being probed."""
 
 
+class Tenants(Protocol):
+    """What subscriptions of one tenant share (delivery.tenants)."""
+
+    def admits(self, subscription: str) -> bool: ...
+    def begins(self, subscription: str) -> None: ...
+    def ended(self, subscription: str) -> None: ...
+    def due(self) -> list[str]: ...
+    def wait_s(self, subscription: str, ahead: int) -> float: ...
+
+    @property
+    def next_start(self) -> float | None: ...
+
+
 @dataclass(slots=True)
 class Steps:
     """What the loop has to do, in this order."""
@@ -100,15 +113,21 @@ class _Queue:
     in_turn: bool = False
     paced: bool = False
     """Whether it waits for its rate limit."""
+    in_line: bool = False
+    """Whether it waits for a slot, or for the rate, that its tenant's subscriptions share."""
 
 
 class Schedule:
-    """The lanes that have deliveries in this process. `patience`: seconds until a spill."""
+    """The lanes that have deliveries in this process. `patience`: seconds until a spill.
+    `tenants`: where some share slots or a rate."""
 
-    def __init__(self, gate: Gate, max_in_flight: int, patience: float) -> None:
+    def __init__(
+        self, gate: Gate, max_in_flight: int, patience: float, tenants: Tenants | None = None
+    ) -> None:
         self._gate = gate
         self._max_in_flight = max_in_flight
         self._patience = patience
+        self._tenants = tenants
         self._lanes: dict[LaneId, _Lane] = {}
         self._queues: dict[str, _Queue] = {}
         self._turns: deque[_Queue] = deque()
@@ -194,12 +213,17 @@ class Schedule:
             queue = heappop(self._paced)[2]
             queue.paced = False
             self._take_turn(queue)
+        self._let_in()
         while self._turns and self.in_flight < self._max_in_flight:
             queue = self._turns.popleft()
             queue.in_turn = False
             wait_s = self._gate.wait_s(queue.subscription)
             if wait_s > 0:
                 self._pace(queue, now + wait_s)
+                continue
+            if self._tenants is not None and not self._tenants.admits(queue.subscription):
+                queue.in_line = True
+                self._trim(queue)
                 continue
             self._start_first(queue, now)
             self._take_turn(queue)
@@ -219,7 +243,8 @@ class Schedule:
         for queue in list(self._queues.values()):
             self._take_turn(queue)
             self._mark_overdue(queue, now, lag)
-            if not queue.in_turn and _oldest_age(queue, now) > lag * _TURNS:
+            slow = queue.in_line or _oldest_age(queue, now) > lag * _TURNS
+            if not queue.in_turn and slow:
                 while queue.ready and self._waited(queue.ready[0], now):
                     self._redirect_waiting(queue.ready.popleft())
             self._rest(queue)
@@ -227,7 +252,17 @@ class Schedule:
     @property
     def next_start(self) -> float | None:
         """When the next rate limit lets a lane start (monotonic seconds), if one waits for it."""
-        return self._paced[0][0] if self._paced else None
+        tenants = None if self._tenants is None else self._tenants.next_start
+        paced = self._paced[0][0] if self._paced else None
+        return min((at for at in (paced, tenants) if at is not None), default=None)
+
+    def _let_in(self) -> None:
+        """Those whose tenants' lines have come to them."""
+        for subscription in () if self._tenants is None else self._tenants.due():
+            queue = self._queues.get(subscription)
+            if queue is not None:
+                queue.in_line = False
+                self._take_turn(queue)
 
     def _pace(self, queue: _Queue, until: float) -> None:
         """Its rate limit lets nothing start until then."""
@@ -239,11 +274,14 @@ class Schedule:
     def _trim(self, queue: _Queue) -> None:
         """Redirect at once what would only be spilled later: what the rate limit cannot let start
         while it has patience. So a limited subscription never fills the process's window."""
-        while (
-            queue.ready
-            and self._gate.wait_s(queue.subscription, len(queue.ready) - 1) > self._patience
-        ):
+        while queue.ready and self._wait_s(queue, len(queue.ready) - 1) > self._patience:
             self._redirect_waiting(queue.ready.pop())
+
+    def _wait_s(self, queue: _Queue, ahead: int) -> float:
+        own = self._gate.wait_s(queue.subscription, ahead)
+        if self._tenants is None or not queue.in_line:
+            return own
+        return max(own, self._tenants.wait_s(queue.subscription, ahead))
 
     def _mark_overdue(self, queue: _Queue, now: float, lag: float) -> None:
         for delivery, begun in queue.in_flight.items():
@@ -263,6 +301,8 @@ class Schedule:
             if lane.waiting and self._passes_gate(lane) and self._begins(lane):
                 lane.in_flight = lane.waiting.popleft()
                 queue.in_flight[lane.in_flight] = now
+                if self._tenants is not None:
+                    self._tenants.begins(queue.subscription)
                 self.in_flight += 1
                 self._steps.start.append(lane.in_flight)
                 return
@@ -277,7 +317,7 @@ class Schedule:
         if queue is None:
             queue = self._queues[subscription] = _Queue(subscription)
         queue.ready.append(lane)
-        if queue.paced:
+        if queue.paced or queue.in_line:
             self._trim(queue)
         self._take_turn(queue)
 
@@ -325,13 +365,15 @@ class Schedule:
         self.in_flight -= 1
         queue = self._queues[delivery.subscription]
         del queue.in_flight[delivery]
+        if self._tenants is not None:
+            self._tenants.ended(queue.subscription)
         self._take_turn(queue)
         self._rest(queue)
         return lane
 
     def _take_turn(self, queue: _Queue) -> None:
         """Put a queue into the round if it has a lane to start and a free slot for it."""
-        if not queue.ready or queue.in_turn or queue.paced:
+        if not queue.ready or queue.in_turn or queue.paced or queue.in_line:
             return
         if len(queue.in_flight) < self._gate.max_in_flight(queue.subscription):
             queue.in_turn = True

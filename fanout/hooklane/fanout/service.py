@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 from hooklane.delivery.journal import Journal
+from hooklane.delivery.tenants import TenantLines
 from hooklane.fanout.commit import Committer, Group, Pace, Write
 from hooklane.fanout.delivery import Delivery, Place
 from hooklane.fanout.dispatch import Attempts, Dispatcher
@@ -22,6 +23,7 @@ from hooklane.fanout.schedule import Schedule
 from hooklane.fanout.subscribed import Subscribed
 from hooklane.fanout.told import tell
 from hooklane.fanout.window import Flow, Window
+from hooklane.runtime.errors import said_of
 from hooklane.runtime.group_client import Assigned
 from hooklane.runtime.group_poll import Consumed, Start
 from hooklane.schemas.lane import LaneId
@@ -91,8 +93,13 @@ class FanOut:
         self._early: dict[Place, list[tuple[LaneId, int]]] = {}
         """Releases of partitions that are restored and not yet worked on."""
         self.failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        gate = LaneGate(subscribed, process.owned.lanes, process.receivers(), limits.share)
-        schedule = Schedule(gate, limits.max_in_flight, limits.patience_s)
+        receivers = process.receivers()
+        gate = LaneGate(subscribed, process.owned.lanes, receivers, limits.share)
+        lines = None
+        if process.tenants.share:
+            rates, clock = receivers.tenant_rates, process.clock
+            lines = TenantLines(process.tenants, rates, gate.tenant, clock.monotonic)
+        schedule = Schedule(gate, limits.max_in_flight, limits.patience_s, lines)
         self._dispatcher = Dispatcher(
             process, schedule, gate, outside.attempts, rules, self._changed
         )
@@ -177,10 +184,11 @@ class FanOut:
             self.failure.set_result(error)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
-        """Without its ticks or commits the process would go on delivering for nothing."""
+        """Without its ticks or commits the process would go on delivering for nothing, and without
+        its joining again it would own nothing."""
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("task.failed", exc_info=error)
-            self.failed(f"a fault: {error!r}")
+            self.failed(said_of(error))
 
     # What the rooms tell each other.
 
@@ -240,6 +248,7 @@ class FanOut:
         self._ownership.lost([_name(partition) for partition in self._process.owned])
         if self._reopening is None:
             self._reopening = asyncio.create_task(self._reopen_and_rejoin())
+            self._reopening.add_done_callback(self._task_ended)
 
     async def _reopen_and_rejoin(self) -> None:
         try:

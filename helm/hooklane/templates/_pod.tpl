@@ -30,18 +30,22 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The Secrets of a pod that it has to be started anew for; files that are read again are not. */}}
 {{- define "hooklane.secretNames" -}}
 {{- $kafka := include "hooklane.kafka" . | fromJson -}}
 {{- $values := .root.Values -}}
-{{- $names := list -}}
-{{- range list (ternary $kafka.sasl.existingSecret "" (ne $kafka.sasl.mechanism "")) $kafka.tls.ca.existingSecret $kafka.tls.certificate.existingSecret $values.secrets.encryptionKeys.existingSecret $values.receivers.ca.existingSecret -}}
-{{- if . -}}
-{{- $names = append $names . -}}
-{{- end -}}
-{{- end -}}
-{{- range concat $values.secrets.env $values.secrets.files -}}
+{{- $names := list (ternary $kafka.sasl.existingSecret "" (ne $kafka.sasl.mechanism "")) $kafka.tls.ca.existingSecret $kafka.tls.certificate.existingSecret -}}
+{{- if eq .component "console" -}}
+{{- $names = append $names .own.token.existingSecret -}}
+{{- else -}}
+{{- range $values.secrets.env -}}
 {{- $names = append $names .existingSecret -}}
 {{- end -}}
+{{- if include "hooklane.sendsTestEvent" .root -}}
+{{- $names = append $names $values.test.signing.existingSecret -}}
+{{- end -}}
+{{- end -}}
+{{- $names = without $names "" -}}
 {{- toJson $names -}}
 {{- end -}}
 

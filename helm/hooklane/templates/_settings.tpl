@@ -92,6 +92,9 @@
 {{- $_ := set $settings "delivery" $delivery -}}
 {{- end -}}
 {{- end -}}
+{{- if eq .component "console" -}}
+{{- $_ := set $settings "console" (include "hooklane.consoleSettings" (merge (dict "settings" $settings) .) | fromJson) -}}
+{{- end -}}
 {{- if eq .component "retrier" -}}
 {{- $_ := set $settings "retrier" (merge (dict "spool_dir" "/var/lib/hooklane/spool") ($settings.retrier | default dict)) -}}
 {{- end -}}
@@ -134,6 +137,13 @@
       name: {{ .existingSecret }}
       key: {{ .key }}
 {{- end }}
+{{- end }}
+{{- if and (eq .component "console") .own.token.existingSecret }}
+- name: HOOKLANE_CONSOLE__TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ .own.token.existingSecret }}
+      key: {{ .own.token.key }}
 {{- end }}
 {{- if include "hooklane.sendsTestEvent" .root }}
 {{- if or $service (eq .component "test") }}

@@ -17,6 +17,7 @@ from hooklane.ops.log_selection import (
     LimitOption,
     SinceOption,
     SubscriptionOption,
+    TenantOption,
     UntilOption,
     typed_keys,
     window,
@@ -50,6 +51,7 @@ app = single_command()
 def attempts(  # noqa: PLR0913, PLR0917 - a command's options
     context: typer.Context,
     subscription: SubscriptionOption = None,
+    tenant: TenantOption = None,
     key: KeyOption = None,
     event: Annotated[
         str | None,
@@ -75,13 +77,15 @@ def attempts(  # noqa: PLR0913, PLR0917 - a command's options
     if follow and until is not None:
         raise UsageError("--follow has no end: leave out --until, or leave out --follow.")
     times = window(since, until, datetime.now(UTC))
-    selection = AttemptSelection(times, subscription, typed_keys(key), event, outcome)
     # librdkafka and the settings are slow to import: `--help` goes without them.
     from hooklane.ops.attempts_find import AttemptPlaces  # noqa: PLC0415
     from hooklane.ops.attempts_read import found_attempts  # noqa: PLC0415
     from hooklane.ops.log_reader import open_reader  # noqa: PLC0415
+    from hooklane.ops.tenant import subscriptions_of  # noqa: PLC0415
 
     settings = settings_of(context)
+    among = subscriptions_of(tenant, settings)
+    selection = AttemptSelection(times, subscription, typed_keys(key), event, outcome, among)
     with open_reader(settings) as reader:
         places = AttemptPlaces(reader, settings)
         if follow:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hooklane.ops.log_selection import ALWAYS, Window, cut_content, key_text, moment
+from hooklane.ops.log_selection import ALWAYS, Window, cut_content, key_text, may_name, moment
 from hooklane.ops.output import Column, Row
 from hooklane.schemas.codec import ATTEMPTS, CodecError
 from hooklane.schemas.records import AttemptOutcome, DeliveryAttempt
@@ -24,18 +24,19 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class AttemptSelection:
-    """Which attempts are meant; None is any."""
+    """Which attempts are meant; None is any. `among`: the subscriptions of a tenant."""
 
     window: Window = ALWAYS
     subscription: str | None = None
     keys: frozenset[bytes] | None = None
     event: str | None = None
     outcome: AttemptOutcome | None = None
+    among: frozenset[str] | None = None
 
     @property
     def is_all(self) -> bool:
         """Whether nothing but the time is asked for."""
-        wanted = (self.subscription, self.keys, self.event, self.outcome)
+        wanted = (self.subscription, self.keys, self.event, self.outcome, self.among)
         return all(one is None for one in wanted)
 
     def may_hold(self, value: bytes) -> bool:
@@ -45,14 +46,17 @@ class AttemptSelection:
         one event among a million costs seconds and not a minute.
         """
         texts = (self.subscription, self.event, self.outcome)
-        return all(one is None or one.encode() in value for one in texts) and (
-            self.keys is None or any(one in value for one in self.keys)
+        return (
+            all(one is None or one.encode() in value for one in texts)
+            and (self.keys is None or any(one in value for one in self.keys))
+            and may_name(self.among, value)
         )
 
     def holds(self, attempt: DeliveryAttempt) -> bool:
         return (
             self.window.holds(attempt.started_ms)
             and self.subscription in {None, attempt.subscription}
+            and (self.among is None or attempt.subscription in self.among)
             and (self.keys is None or attempt.key in self.keys)
             and self.event in {None, attempt.event_id, attempt.webhook_id}
             and self.outcome in {None, attempt.outcome}

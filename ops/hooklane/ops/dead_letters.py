@@ -28,6 +28,7 @@ from hooklane.ops.log_selection import (
     LimitOption,
     SinceOption,
     SubscriptionOption,
+    TenantOption,
     UntilOption,
     typed_keys,
     window,
@@ -53,6 +54,7 @@ app = command_group("What was given up, and why.", example="hooklane dead-letter
 def list_letters(  # noqa: PLR0913, PLR0917 - a command's options
     context: typer.Context,
     subscription: SubscriptionOption = None,
+    tenant: TenantOption = None,
     key: KeyOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -62,12 +64,15 @@ def list_letters(  # noqa: PLR0913, PLR0917 - a command's options
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     times = window(since, until, datetime.now(UTC))
-    selection = LetterSelection(times, subscription, typed_keys(key), reason)
+    keys = typed_keys(key)
     # librdkafka and the settings are slow to import: `--help` goes without them.
     from hooklane.ops.dead_letters_read import listed_letters  # noqa: PLC0415
     from hooklane.ops.log_reader import open_reader  # noqa: PLC0415
+    from hooklane.ops.tenant import subscriptions_of  # noqa: PLC0415
 
     settings = settings_of(context)
+    among = subscriptions_of(tenant, settings)
+    selection = LetterSelection(times, subscription, keys, reason, among=among)
     with open_reader(settings) as reader:
         rows = listed_letters(reader, settings.topic_names.dead_letters, selection, wanted, limit)
     print_rows(map(table_row, rows) if output is OutputFormat.TABLE else rows, COLUMNS, output)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -16,6 +16,7 @@ from hooklane.ops.log_selection import (
     KeyOption,
     SinceOption,
     SubscriptionOption,
+    TenantOption,
     UntilOption,
     Window,
     typed_keys,
@@ -68,6 +69,7 @@ class _Asked:
 
     ids: Sequence[str] | None
     subscription: str | None
+    tenant: str | None
     key: str | None
     since: str | None
     until: str | None
@@ -84,11 +86,13 @@ class _Asked:
         named = tuple(map(LetterId.parse, self.ids or ()))
         keys = typed_keys(self.key)
         selection = LetterSelection(times, self.subscription, keys, self.reason, named)
-        if selection == LetterSelection() and not self.every:
+        selects = selection != LetterSelection() or self.tenant is not None
+        if not selects and not self.every:
             raise UsageError(
-                "Say which: an ID, --subscription, --key, --since, --until, --reason, or --all."
+                "Say which: an ID, --subscription, --tenant, --key, --since, --until, --reason, or "
+                "--all."
             )
-        if self.every and selection != LetterSelection():
+        if self.every and selects:
             raise UsageError("--all means every one: leave it, or leave what selects.")
         return selection
 
@@ -97,6 +101,7 @@ class _Asked:
         return {
             "ids": " ".join(self.ids) if self.ids else None,
             "subscription": self.subscription,
+            "tenant": self.tenant,
             "key": self.key,
             "since": self.since,
             "until": self.until,
@@ -139,6 +144,7 @@ def redrive(  # noqa: PLR0913, PLR0917 - a command's options
     context: typer.Context,
     ids: IdsArgument = None,
     subscription: SubscriptionOption = None,
+    tenant: TenantOption = None,
     key: KeyOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -154,7 +160,7 @@ def redrive(  # noqa: PLR0913, PLR0917 - a command's options
     why: WhyOption = "",
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    typed = _Asked(ids, subscription, key, since, until, reason, every)
+    typed = _Asked(ids, subscription, tenant, key, since, until, reason, every)
     selection = typed.selection()
     asked = typed.named(selection.window) | {"again": _yes(again), "new_ids": _yes(new_ids)}
     action = Action.of(
@@ -165,8 +171,10 @@ def redrive(  # noqa: PLR0913, PLR0917 - a command's options
     from hooklane.ops.dead_letters_desk import LettersDesk  # noqa: PLC0415
     from hooklane.ops.log_reader import open_reader  # noqa: PLC0415
     from hooklane.ops.redrive_run import nothing_more, planned_redrive  # noqa: PLC0415
+    from hooklane.ops.tenant import subscriptions_of  # noqa: PLC0415
 
     settings = settings_of(context)
+    selection = replace(selection, among=subscriptions_of(tenant, settings))
     with open_reader(settings) as reader:
         desk = LettersDesk(settings, reader)
         if not dry_run:
@@ -203,6 +211,7 @@ def purge(  # noqa: PLR0913, PLR0917 - a command's options
     context: typer.Context,
     ids: IdsArgument = None,
     subscription: SubscriptionOption = None,
+    tenant: TenantOption = None,
     key: KeyOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -215,7 +224,7 @@ def purge(  # noqa: PLR0913, PLR0917 - a command's options
     why: WhyOption = "",
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    typed = _Asked(ids, subscription, key, since, until, reason, every)
+    typed = _Asked(ids, subscription, tenant, key, since, until, reason, every)
     selection = typed.selection()
     if wanted is LetterState.PURGED:
         raise UsageError("--state purged are put away already: take open, redriven or all.")
@@ -225,8 +234,10 @@ def purge(  # noqa: PLR0913, PLR0917 - a command's options
     )
     from hooklane.ops.dead_letters_desk import LettersDesk  # noqa: PLC0415 - as above
     from hooklane.ops.log_reader import open_reader  # noqa: PLC0415
+    from hooklane.ops.tenant import subscriptions_of  # noqa: PLC0415
 
     settings = settings_of(context)
+    selection = replace(selection, among=subscriptions_of(tenant, settings))
     with open_reader(settings) as reader:
         desk = LettersDesk(settings, reader)
         desk.runs.check_audit()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hooklane.ops.attempts_view import attempt_row
 from hooklane.ops.letter_state import STATE_FIELDS, LetterState, is_wanted, state_row
-from hooklane.ops.log_selection import ALWAYS, Window, content, key_text, moment
+from hooklane.ops.log_selection import ALWAYS, Window, content, key_text, may_name, moment
 from hooklane.ops.output import Column, Row
 from hooklane.runtime.errors import HooklaneError, UsageError
 from hooklane.schemas.codec import DEAD_LETTERS, LETTER_MARKS, CodecError
@@ -137,18 +137,19 @@ def unread_id(key: bytes | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LetterSelection:
-    """Which dead letters are meant; None is any."""
+    """Which dead letters are meant; None is any. `among`: the subscriptions of a tenant."""
 
     window: Window = ALWAYS
     subscription: str | None = None
     keys: frozenset[bytes] | None = None
     reason: DeadLetterReason | None = None
     ids: tuple[LetterId, ...] = ()
+    among: frozenset[str] | None = None
 
     @property
     def is_all(self) -> bool:
         """Whether nothing but the time is asked for."""
-        asked = (self.subscription, self.keys, self.reason)
+        asked = (self.subscription, self.keys, self.reason, self.among)
         return not self.ids and all(one is None for one in asked)
 
     def may_hold(self, value: bytes) -> bool:
@@ -158,12 +159,14 @@ class LetterSelection:
             all(one is None or one.encode() in value for one in texts)
             and (self.keys is None or any(one in value for one in self.keys))
             and (not self.ids or any(one.lane.encode() in value for one in self.ids))
+            and may_name(self.among, value)
         )
 
     def holds(self, letter: DeadLetter) -> bool:
         return (
             self.window.holds(letter.at_ms)
             and self.subscription in {None, letter.subscription}
+            and (self.among is None or letter.subscription in self.among)
             and (self.keys is None or letter.key in self.keys)
             and self.reason in {None, letter.reason}
             and (not self.ids or any(one.names(letter_id(letter)) for one in self.ids))

@@ -8,7 +8,12 @@ import typer
 from hooklane.ops.audit_action import Action, ByOption, WhyOption
 from hooklane.ops.command import command_group, explain, settings_of
 from hooklane.ops.lanes_selection import LaneSelection
-from hooklane.ops.log_selection import KeyOption, SubscriptionOption, typed_keys
+from hooklane.ops.log_selection import (
+    KeyOption,
+    SubscriptionOption,
+    TenantOption,
+    typed_keys,
+)
 from hooklane.ops.output import (
     Column,
     OutputFormat,
@@ -77,9 +82,10 @@ RETRIED = (Column("lane"), Column("subscription"), Column("sequence"), Column("a
         "hooklane lanes list --depth 100 --error 'certificate' --due-within 10m",
     ),
 )
-def list_lanes(
+def list_lanes(  # noqa: PLR0913, PLR0917 - a command's options
     context: typer.Context,
     subscription: SubscriptionOption = None,
+    tenant: TenantOption = None,
     key: KeyOption = None,
     halted: HaltedOption = False,
     depth: DepthOption = 1,
@@ -95,7 +101,7 @@ def list_lanes(
 
     selection = _selection(subscription, key, halted, depth, error, due_within)
     with _desk(context) as desk:
-        lanes = desk.selected(selection, LIST_ATTEMPTS)
+        lanes = desk.selected(desk.of_tenant(selection, tenant), LIST_ATTEMPTS)
         book = desk.book()
     now_ms = _now_ms()
     rows = [lane_row(lane, book, now_ms) for lane in lanes]
@@ -150,9 +156,9 @@ def show(
     "retry",
     help=explain(
         "Let the first task of a lane be tried now, also of a halted one.",
-        more="Name one lane, or select lanes by --subscription. The attempts made stay counted: "
-        "if it fails again, the schedule goes on where it was, or it is halted again. A paused "
-        "subscription's lanes wait on until it is resumed.\n\n"
+        more="Name one lane, or select lanes by --subscription or --tenant. The attempts made stay "
+        "counted: if it fails again, the schedule goes on where it was, or it is halted again. A "
+        "paused subscription's lanes wait on until it is resumed.\n\n"
         "JSON fields: lane, subscription, key, sequence, attempts, nudge.",
         example="hooklane lanes retry 3f2a9c01\n"
         "hooklane lanes retry --subscription billing-invoices --halted\n"
@@ -167,6 +173,7 @@ def retry(  # noqa: PLR0913, PLR0917 - a command's options
         typer.Argument(metavar="LANE", show_default=False, help="Its id, or 8 digits or more."),
     ] = None,
     subscription: SubscriptionOption = None,
+    tenant: TenantOption = None,
     key: KeyOption = None,
     halted: HaltedOption = False,
     depth: DepthOption = 1,
@@ -176,17 +183,20 @@ def retry(  # noqa: PLR0913, PLR0917 - a command's options
     why: WhyOption = "",
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    if (lane is None) == (subscription is None):
-        raise UsageError("Name a LANE, or select lanes by --subscription: one of the two.")
+    if (lane is None) == (subscription is None and tenant is None):
+        raise UsageError(
+            "Name a LANE, or select lanes by --subscription or --tenant: one of the two."
+        )
     selection = _selection(subscription, key, halted, depth, error, due_within)
     if lane is not None and selection != LaneSelection():
         raise UsageError(
             "--key, --halted, --depth, --error and --due-within select among the lanes of a "
-            "--subscription: leave out LANE."
+            "--subscription or a --tenant: leave out LANE."
         )
     asked = {
         "lane": lane,
         "subscription": subscription,
+        "tenant": tenant,
         "key": key,
         "halted": "yes" if halted else None,
         "depth": str(depth) if depth > 1 else None,
@@ -195,6 +205,7 @@ def retry(  # noqa: PLR0913, PLR0917 - a command's options
     }
     action = Action.of(context, "lanes retry", by, why, subscription=subscription, selection=asked)
     with _desk(context) as desk:
+        selection = desk.of_tenant(selection, tenant)
         lanes = [desk.shown(lane, 1)] if lane is not None else desk.selected(selection, 0)
         rows = desk.retry(lanes, action, _now_ms())
     print_rows(rows, RETRIED, output)

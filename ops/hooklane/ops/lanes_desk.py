@@ -1,7 +1,7 @@
 """What the commands of `hooklane lanes` do, between their options and what they print."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,6 +24,7 @@ from hooklane.ops.log_selection import key_text
 from hooklane.ops.output import Row, notice
 from hooklane.ops.run_desk import RunDesk
 from hooklane.ops.subscriptions_topic import ConfigTopic
+from hooklane.ops.tenant import subscriptions_of
 from hooklane.runtime.kafka_settings import access_from
 from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import SubscriptionBook
@@ -86,6 +87,14 @@ class LaneDesk:
     def book(self) -> SubscriptionBook:
         """The subscriptions, for tenants and states."""
         return ConfigTopic(self._settings).read()
+
+    def of_tenant(self, selection: LaneSelection, tenant: str | None) -> LaneSelection:
+        """The same of one tenant, if one is named.
+
+        Raises:
+            UsageError: it has no subscription.
+        """
+        return replace(selection, among=subscriptions_of(tenant, self._settings))
 
     def selected(self, selection: LaneSelection, attempts: int) -> list[WaitingLane]:
         """The lanes that are meant, by subscription, then by what has waited longest.

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class LaneSelection:
     """None is any. `depth`: at least so many tasks wait. `error`: a part of the last error, in
-    whatever case. `due_by_ms`: it is tried again until then, since the epoch."""
+    whatever case. `due_by_ms`: it is tried again until then, since the epoch. `among`: the
+    subscriptions of a tenant."""
 
     subscription: str | None = None
     keys: frozenset[bytes] | None = None
@@ -18,16 +19,17 @@ class LaneSelection:
     depth: int = 1
     error: str | None = None
     due_by_ms: int | None = None
+    among: frozenset[str] | None = None
 
     @property
     def needs_tasks(self) -> bool:
         """Whether what cannot be read cannot be judged."""
-        asked = (self.subscription, self.keys, self.error, self.due_by_ms)
+        asked = (self.subscription, self.keys, self.error, self.due_by_ms, self.among)
         return any(one is not None for one in asked)
 
     def may_hold(self, lane: "WaitingLane") -> bool:
         """By the backlog alone."""
-        return lane.depth >= self.depth and lane.is_of(self.subscription, self.keys)
+        return lane.depth >= self.depth and lane.is_of(self.subscription, self.keys, self.among)
 
     def is_due(self, lane: "WaitingLane") -> bool:
         """By its tickets too."""

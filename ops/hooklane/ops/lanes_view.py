@@ -118,12 +118,19 @@ class WaitingLane:
         if attempt.sequence == self.first.sequence:
             self.last = attempt
 
-    def is_of(self, subscription: str | None, keys: frozenset[bytes] | None) -> bool:
+    def is_of(
+        self,
+        subscription: str | None,
+        keys: frozenset[bytes] | None,
+        among: frozenset[str] | None = None,
+    ) -> bool:
         """None is any. What cannot be read is of none."""
         if not isinstance(self.first, TaskFacts):
-            return subscription is None and keys is None
-        return (subscription is None or self.first.subscription == subscription) and (
-            keys is None or self.first.key in keys
+            return subscription is None and keys is None and among is None
+        return (
+            (subscription is None or self.first.subscription == subscription)
+            and (keys is None or self.first.key in keys)
+            and (among is None or self.first.subscription in among)
         )
 
 

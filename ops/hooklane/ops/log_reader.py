@@ -16,13 +16,11 @@ from typing import Final, NamedTuple, Self, TypeVar
 
 from confluent_kafka import (
     Consumer,
-    IsolationLevel,
     KafkaError,
     KafkaException,
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from hooklane.ops.embedded_broker import is_embedded
 from hooklane.ops.output import is_at_terminal, notice
@@ -154,7 +152,7 @@ class LogReader:
 
     def since(self, moments: Mapping[Partition, int]) -> dict[Partition, Span]:
         """From the first record of each partition that is not older than its moment, in ms."""
-        starts = self._offsets_at(moments)
+        starts = self._admin.offsets_at(moments)
         return {
             one: Span(span.end if (start := starts[one]) is None else start, span.end)
             for one, span in self.whole(list(moments)).items()
@@ -172,7 +170,7 @@ class LogReader:
         )
         if until_ms is None:
             return spans
-        ends = self._offsets_at(dict.fromkeys(partitions, until_ms))
+        ends = self._admin.offsets_at(dict.fromkeys(partitions, until_ms))
         return {
             one: span if (end := ends[one]) is None else Span(span.first, min(span.end, end))
             for one, span in spans.items()
@@ -257,30 +255,6 @@ class LogReader:
             self._opened = open_consumer(kafka.internal_consumer(self._access))
         return self._opened
 
-    def _offsets_at(self, moments: Mapping[Partition, int]) -> dict[Partition, int | None]:
-        """Each partition's first offset at or after its moment, None where there is none yet.
-
-        Uncommitted records count: else what an open transaction holds back would be left out.
-        """
-        request: dict[TopicPartition, OffsetSpec] = {
-            TopicPartition(one.topic, one.number): OffsetSpec.for_timestamp(max(0, at_ms))
-            for one, at_ms in moments.items()
-        }
-        if not request:
-            return {}
-        asked = self._admin.client.list_offsets(
-            request,
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=_STALL_S,
-        )
-        found = {
-            Partition(place.topic, place.partition): self._admin.answer(future, "tell offsets")
-            for place, future in asked.items()
-        }
-        if any(info.offset < _NONE_THERE for info in found.values()):
-            raise BrokerError("Kafka does not know its partitions' offsets yet: try again.")
-        return {one: info.offset if info.offset >= 0 else None for one, info in found.items()}
-
     def _judge(self, error: KafkaError) -> None:
         """An error that will not pass ends the command; the client recovers from the others."""
         if error.code() in _HOPELESS:
@@ -334,8 +308,6 @@ class _Progress:
             self._said(f"Read {self._count:,} of at most {self._total:,} records.")
 
 
-_NONE_THERE: Final = -1
-"""Kafka's answer where no record is that young; what is lower is no answer."""
 _HOPELESS: Final = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,

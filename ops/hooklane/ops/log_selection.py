@@ -19,6 +19,9 @@ from hooklane.schemas.topics import Delay
 SubscriptionOption: TypeAlias = Annotated[
     str | None, typer.Option("--subscription", "-s", metavar="ID", help="Only this subscription's.")
 ]
+TenantOption: TypeAlias = Annotated[
+    str | None, typer.Option("--tenant", metavar="ID", help="Only this tenant's subscriptions.")
+]
 KeyOption: TypeAlias = Annotated[
     str | None,
     typer.Option("--key", metavar="KEY", help="Only this key's; hex:C3FF for one that is no text."),
@@ -67,6 +70,16 @@ def _is_over(one: Window, before: Window) -> bool:
 
 
 ALWAYS: Final = Window()
+
+_FEW: Final = 50
+
+
+def may_name(subscriptions: frozenset[str] | None, value: bytes) -> bool:
+    """Whether a record's bytes may name one of these, which are a tenant's; None is any. Of many
+    it is not looked for: to read the record is as quick."""
+    if subscriptions is None or len(subscriptions) > _FEW:
+        return True
+    return any(one.encode() in value for one in subscriptions)
 
 
 def window(since: str | None, until: str | None, now: datetime) -> Window:

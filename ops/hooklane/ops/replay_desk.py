@@ -21,7 +21,7 @@ from hooklane.runtime import kafka
 from hooklane.runtime.errors import UsageError
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.runtime.kafka_clients import open_unpolled_consumer
-from hooklane.runtime.kafka_settings import access_from
+from hooklane.runtime.kafka_settings import access_from, tenants_from
 from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import Entry
 from hooklane.schemas.codec import TASKS
@@ -85,7 +85,8 @@ class ReplayDesk:
 
     def replay(self, run: str, entry: Entry, selection: ReplaySelection) -> Replay:
         """What decides about each event."""
-        return Replay(run, entry, self._settings.fanout.group_id, selection)
+        group, tenants = self._settings.fanout.group_id, tenants_from(self._settings)
+        return Replay(run, entry, group, selection, tenants)
 
     def spans(self, selection: ReplaySelection) -> dict[Partition, Span]:
         """Where the events of this time are."""

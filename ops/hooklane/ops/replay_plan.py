@@ -16,6 +16,7 @@ from hooklane.schemas.event import Event, SourceRecord, Unreadable
 from hooklane.schemas.lane import LaneNamer
 from hooklane.schemas.records import DeliveryTask
 from hooklane.schemas.subscription_parts import Ordering
+from hooklane.schemas.tenants import NO_TENANTS, TenantRules
 
 
 class Passed(StrEnum):
@@ -82,15 +83,22 @@ class ReplayCount:
 class Replay:
     """Decides for one run. `group`: the fan-out's, whose lanes these events had."""
 
-    def __init__(self, run: str, entry: Entry, group: str, selection: ReplaySelection) -> None:
+    def __init__(
+        self,
+        run: str,
+        entry: Entry,
+        group: str,
+        selection: ReplaySelection,
+        tenants: TenantRules = NO_TENANTS,
+    ) -> None:
         self._run = run
         self._entry = entry
         self._group = group
         self._selection = selection
-        self._matcher = Matcher()
+        self._matcher = Matcher(tenants=tenants)
         self._matcher.put(entry)
         at_any_time = entry.subscription.model_copy(update={"effective_from": None})
-        self._at_any_time = Matcher()
+        self._at_any_time = Matcher(tenants=tenants)
         self._at_any_time.put(replace(entry, subscription=at_any_time))
         self._namers: dict[int, LaneNamer] = {}
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-import structlog
 from confluent_kafka import KafkaException, TopicPartition
 
 from hooklane.runtime import kafka
@@ -25,18 +24,25 @@ _PATIENCE_S: Final = 30.0
 _AGAIN_S: Final = 0.2
 
 
+class _Silent:
+    """The words of transactions are for services' logs; a command says in a sentence what went
+    wrong."""
+
+    def info(self, event: str, **facts: object) -> None:
+        pass
+
+    warning = info
+
+
 class RunWriter:
     """`name`: what the transactional id ends with, `<prefix>-<kind>-<name>`."""
 
     def __init__(self, access: KafkaAccess, prefix: str, kind: str, name: str) -> None:
-        # The module's own words are for services; a command says in a sentence what went wrong.
-        if not structlog.is_configured():
-            structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
         config = kafka.transactional_producer(replace(access, instance_id=name), prefix, kind)
         timeout_s = int(config["transaction.timeout.ms"]) / 1000
         self._servers = access.bootstrap_servers
         self._id = config["transactional.id"]
-        self._writer = TransactionWriter(partial(open_producer, config), timeout_s)
+        self._writer = TransactionWriter(partial(open_producer, config), timeout_s, log=_Silent())
 
     def open(self) -> None:
         """Fence an earlier process of this name, and wait until its transaction has ended.

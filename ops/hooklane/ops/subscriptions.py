@@ -11,6 +11,7 @@ import typer
 
 from hooklane.ops.audit_action import Action, ByOption, WhyOption
 from hooklane.ops.command import command_group, explain, settings_of
+from hooklane.ops.log_selection import TenantOption
 from hooklane.ops.output import (
     OutputFormat,
     OutputOption,
@@ -26,6 +27,7 @@ from hooklane.ops.subscriptions_plan import (
     RefusedError,
     Step,
     changed,
+    check_quotas,
     diff_text,
     plan_apply,
     plan_prune,
@@ -44,7 +46,7 @@ from hooklane.ops.subscriptions_rows import (
 from hooklane.ops.subscriptions_topic import ConfigTopic
 from hooklane.ops.ulid import new_ulid
 from hooklane.runtime.errors import HooklaneError, UsageError
-from hooklane.runtime.kafka_settings import policy_from
+from hooklane.runtime.kafka_settings import policy_from, tenants_from
 from hooklane.schemas.book import Entry, Finding, SubscriptionBook, status_key
 from hooklane.schemas.records_operator import AuditRecord, AuditState
 from hooklane.schemas.subscription import Subscription
@@ -102,7 +104,8 @@ class DiffError(HooklaneError):
     "validate",
     help=explain(
         "Check documents; Kafka is not needed.",
-        more="They are judged by the settings of the services: tiers, http URLs, plain secrets.",
+        more="They are judged by the settings of the services: tiers, http URLs, plain secrets, "
+        "what tenants may see.",
         example="hooklane subscriptions validate -f subscriptions/",
     ),
 )
@@ -168,12 +171,16 @@ def diff(context: typer.Context, filename: FilesOption, prune: PruneOption = Fal
     "list",
     help=explain(
         "List subscriptions, also bad ones and those that their receiver disabled.",
-        example="hooklane subscriptions list --output json",
+        example="hooklane subscriptions list --output json\n"
+        "hooklane subscriptions list --tenant acme",
     ),
 )
-def list_subscriptions(context: typer.Context, output: OutputOption = OutputFormat.TABLE) -> None:
-    book = ConfigTopic(settings_of(context)).read()
-    print_rows(subscription_rows(book), COLUMNS, output)
+def list_subscriptions(
+    context: typer.Context, tenant: TenantOption = None, output: OutputOption = OutputFormat.TABLE
+) -> None:
+    settings = settings_of(context)
+    rows = subscription_rows(ConfigTopic(settings).read(), tenants_from(settings))
+    print_rows((row for row in rows if tenant in {None, row["tenant"]}), COLUMNS, output)
 
 
 @app.command(
@@ -286,13 +293,16 @@ def _planned(
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     book = topic.read()
     steps = plan_apply(wanted, book, now, new_ulid)
-    return steps, plan_prune(wanted, book) if prune else []
+    surplus = plan_prune(wanted, book) if prune else []
+    check_quotas(steps, surplus, book, tenants_from(settings_of(context)))
+    return steps, surplus
 
 
 def _given(context: typer.Context, filename: Sequence[str]) -> list[Subscription]:
-    policy = policy_from(settings_of(context))
+    settings = settings_of(context)
     try:
-        return validated(read_documents(filename), policy)
+        given = read_documents(filename)
+        return validated(given, policy_from(settings), tenants_from(settings))
     except RefusedError as error:
         for fault in error.faults:
             notice(fault)

@@ -1,6 +1,7 @@
 """What `subscriptions apply` and its kin will write: decided before the first record. Pure."""
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from hooklane.schemas.subscription import Subscription, validate
 from hooklane.schemas.subscription_faults import SubscriptionError
 from hooklane.schemas.subscription_parts import State
 from hooklane.schemas.subscription_values import ServicePolicy
+from hooklane.schemas.tenants import NO_TENANTS, TenantRules
 
 
 class Action(StrEnum):
@@ -45,8 +47,11 @@ class Step:
     before: Entry | None
 
 
-def validated(documents: Iterable[Given], policy: ServicePolicy) -> list[Subscription]:
-    """All of them, or none.
+def validated(
+    documents: Iterable[Given], policy: ServicePolicy, tenants: TenantRules = NO_TENANTS
+) -> list[Subscription]:
+    """All of them, or none. What its tenant may not see is a fault of a document here; the services
+    take it, and match nothing of that.
 
     Raises:
         RefusedError: with every fault of every document.
@@ -59,6 +64,8 @@ def validated(documents: Iterable[Given], policy: ServicePolicy) -> list[Subscri
         except SubscriptionError as error:
             faults += [f"{given.place}: {fault}" for fault in error.faults]
             continue
+        limits = tenants.faults(subscription.tenant, subscription.match.topics)
+        faults += [f"{given.place}: {fault}" for fault in limits]
         if subscription.id in found:
             faults.append(f"{given.place}: id: {subscription.id} is there in another document too")
         found[subscription.id] = subscription
@@ -136,6 +143,28 @@ def plan_prune(wanted: Iterable[Subscription], book: SubscriptionBook) -> list[E
                 " put it into the documents, before you prune."
             )
     return [entry for entry in book if entry.id not in kept]
+
+
+def check_quotas(
+    steps: Iterable[Step], surplus: Iterable[Entry], book: SubscriptionBook, tenants: TenantRules
+) -> None:
+    """Who gets a subscription by these steps may have so many. One who has too many by now can
+    still change and delete them.
+
+    Raises:
+        UsageError: a tenant would have more than its quota.
+    """
+    now = {entry.id: entry.subscription.tenant for entry in book}
+    after = {name: now[name] for name in now.keys() - {entry.id for entry in surplus}}
+    after |= {step.wanted.id: step.wanted.tenant for step in steps}
+    counts = Counter(after.values())
+    for tenant in sorted({after[name] or "" for name in after if after[name] != now.get(name)}):
+        most = tenants.quota_of(tenant or None).subscriptions
+        if most is not None and counts[tenant] > most:
+            raise UsageError(
+                f"tenant: {tenant} would have {counts[tenant]} subscriptions, and may have {most}: "
+                "delete some first, or raise its quota (HOOKLANE_TENANTS__QUOTAS)."
+            )
 
 
 def prune_text(entry: Entry) -> str:

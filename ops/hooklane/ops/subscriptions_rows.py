@@ -7,6 +7,7 @@ from hooklane.ops.output import Column, Row
 from hooklane.schemas.book import Entry, Finding, SubscriptionBook
 from hooklane.schemas.book_status import STATUS_SUFFIX
 from hooklane.schemas.subscription_values import instant_text
+from hooklane.schemas.tenants import NO_TENANTS, TenantRules
 
 COLUMNS = (
     Column("id"),
@@ -18,15 +19,15 @@ COLUMNS = (
 )
 
 
-def subscription_rows(book: SubscriptionBook) -> Iterator[Row]:
+def subscription_rows(book: SubscriptionBook, tenants: TenantRules = NO_TENANTS) -> Iterator[Row]:
     """A row a subscription, by id: what is in force, and what is there but cannot be read."""
     entries = {entry.id: entry for entry in book}
     findings = {finding.key: finding for finding in book.findings()}
     for name in sorted(entries.keys() | findings.keys()):
-        yield _row(name, entries.get(name), findings.get(name))
+        yield _row(name, entries.get(name), findings.get(name), tenants)
 
 
-def _row(name: str, entry: Entry | None, finding: Finding | None) -> Row:
+def _row(name: str, entry: Entry | None, finding: Finding | None, tenants: TenantRules) -> Row:
     subscription = None if entry is None else entry.subscription
     match = None if subscription is None else subscription.match
     return {
@@ -41,13 +42,16 @@ def _row(name: str, entry: Entry | None, finding: Finding | None) -> Row:
         "uid": None if subscription is None else subscription.uid,
         "disabled": disabled_row(entry),
         "bad": finding_row(finding),
-        "note": note(entry, finding),
+        "note": note(entry, finding, tenants),
     }
 
 
-def note(entry: Entry | None, finding: Finding | None) -> str:
+def note(entry: Entry | None, finding: Finding | None, tenants: TenantRules = NO_TENANTS) -> str:
     """What an operator should know, in one line; empty if there is nothing."""
-    said = []
+    said: list[str] = []
+    if entry is not None:
+        document = entry.subscription
+        said += map(str, tenants.faults(document.tenant, document.match.topics))
     if entry is not None and entry.disabled is not None:
         said.append(f"disabled by its receiver: {entry.disabled.reason}")
     if finding is not None:

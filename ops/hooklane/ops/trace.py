@@ -11,6 +11,7 @@ from hooklane.ops.command import explain, settings_of, single_command
 from hooklane.ops.log_selection import (
     SinceOption,
     SubscriptionOption,
+    TenantOption,
     UntilOption,
     Window,
     typed_keys,
@@ -75,10 +76,7 @@ def trace(  # noqa: PLR0913, PLR0917 - a command's options
         typer.Option("--topic", metavar="TOPIC", help="Only in this event topic; repeatable."),
     ] = None,
     subscription: SubscriptionOption = None,
-    tenant: Annotated[
-        str | None,
-        typer.Option("--tenant", metavar="ID", help="Only this tenant's subscriptions."),
-    ] = None,
+    tenant: TenantOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
     limit: Annotated[

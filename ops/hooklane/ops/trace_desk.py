@@ -17,6 +17,7 @@ from hooklane.ops.trace_find import EventFinder, FoundEvent, holding
 from hooklane.ops.trace_way import Consumed, Waiting, Way
 from hooklane.runtime.errors import UsageError
 from hooklane.runtime.kafka_admin import Partition
+from hooklane.runtime.kafka_settings import tenants_from
 from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import Entry, SubscriptionBook
 from hooklane.schemas.codec import ATTEMPTS, DEAD_LETTERS, LETTER_MARKS, Codec, CodecError
@@ -48,6 +49,7 @@ class TraceDesk:
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
         self._settings = settings
         self._names = settings.topic_names
+        self._tenants = tenants_from(settings)
         self._reader = open_reader(settings)
         self._places = EventPlaces(self._reader, settings)
         self._lanes = LaneFinder(self._reader, self._names, settings.retry.tiers)
@@ -98,7 +100,7 @@ class TraceDesk:
                     lane=namer.lane(event.key) if by_key else namer.one_shot(event.key, offset),
                     sequence=offset,
                     webhook_id=namer.webhook_id(offset),
-                    objection=explain(event, entry),
+                    objection=explain(event, entry, self._tenants),
                     consumed=consumed,
                     settled=progress.settled(offset, entry),
                 )

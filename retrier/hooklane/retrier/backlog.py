@@ -29,7 +29,7 @@ from hooklane.retrier.commands import (
     WriteTombstone,
 )
 from hooklane.retrier.gate import Stance, TaskGate, Verdict
-from hooklane.retrier.queue import LaneQueue
+from hooklane.retrier.queue import LaneQueue, Tenants
 from hooklane.retrier.resolve import Again, GivenUp, Resolved, Resolver, letter_for
 from hooklane.retrier.spool import OwedRelease, Spool, Waiting
 from hooklane.retrier.standing import Standing, TicketPlace
@@ -59,13 +59,18 @@ class Backlog:
     """Lives in the event loop; every method returns what has to be done now."""
 
     def __init__(
-        self, spool: Spool, gate: TaskGate, resolver: Resolver, max_in_flight: int
+        self,
+        spool: Spool,
+        gate: TaskGate,
+        resolver: Resolver,
+        max_in_flight: int,
+        tenants: Tenants | None = None,
     ) -> None:
         self._spool = spool
         self._gate = gate
         self._resolver = resolver
         self._open: set[int] = set()
-        self._queue = LaneQueue(spool, gate, max_in_flight, self._open)
+        self._queue = LaneQueue(spool, gate, max_in_flight, self._open, tenants)
         self._work: dict[LaneId, _Work] = {}
         self._unreadable: set[tuple[LaneId, int]] = set()
 
@@ -153,10 +158,7 @@ class Backlog:
         if work is None or work.current is not attempt.waiting:
             return [WriteAttempt(record)]
         if work.tombstoned:
-            return [
-                WriteAttempt(record),
-                *self._resolved_elsewhere(work, attempt.waiting, now_ms),
-            ]
+            return [WriteAttempt(record), *self._resolved_elsewhere(work, attempt.waiting, now_ms)]
         verdict = self._resolver.judge(attempt.waiting, attempt.entry, outcome, now_ms)
         match verdict:
             case Resolved():

@@ -87,6 +87,13 @@ class TaskGate:
         subscription = entry.subscription
         return subscription.state is State.PAUSED or self._receivers.refuses(subscription.url)
 
+    def tenant(self, subscription: str) -> str | None:
+        """Whose it is, as of now; nobody's where nothing of it is attempted any more."""
+        entry = self._book.entry(subscription)
+        if entry is None or self.stance(subscription) is Stance.EMPTYING:
+            return None
+        return entry.subscription.tenant
+
     def max_in_flight(self, subscription: str) -> int:
         """How many of its lanes may be at work at once."""
         entry = self._book.entry(subscription)

@@ -8,6 +8,7 @@ again goes behind the others.
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from itertools import islice
+from typing import Protocol
 
 from hooklane.retrier.gate import Stance, TaskGate
 from hooklane.retrier.spool import Spool
@@ -16,19 +17,37 @@ from hooklane.schemas.lane import LaneId
 _PAGE = 64
 
 
+class Tenants(Protocol):
+    """What subscriptions of one tenant share (delivery.tenants)."""
+
+    def admits(self, subscription: str) -> bool: ...
+    def begins(self, subscription: str) -> None: ...
+    def ended(self, subscription: str) -> None: ...
+    def due(self) -> list[str]: ...
+
+    @property
+    def pause_s(self) -> float | None: ...
+
+
 class LaneQueue:
-    """`max_in_flight` bounds the process, the gate each subscription.
+    """`max_in_flight` bounds the process, the gate each subscription, `tenants` those that share.
 
     `open_partitions`: those that may be worked on; the spool knows others too.
     """
 
     def __init__(
-        self, spool: Spool, gate: TaskGate, max_in_flight: int, open_partitions: Collection[int]
+        self,
+        spool: Spool,
+        gate: TaskGate,
+        max_in_flight: int,
+        open_partitions: Collection[int],
+        tenants: Tenants | None = None,
     ) -> None:
         self._spool = spool
         self._gate = gate
         self._max_in_flight = max_in_flight
         self._open = open_partitions
+        self._tenants = tenants
         self.in_flight = 0
         """Slots that are taken."""
         self._slots: Counter[str] = Counter()
@@ -93,7 +112,7 @@ class LaneQueue:
     def has_slot(self, subscription: str) -> bool:
         """Whether one more of its lanes may be at work now.
 
-        One whose rate limit says no is marked by `resume`.
+        One whose rate limit says no, or that stands in its tenant's line, is marked by `resume`.
         """
         if (
             self._slots[subscription] >= self._gate.max_in_flight(subscription)
@@ -103,14 +122,20 @@ class LaneQueue:
         if self._gate.wait_s(subscription) > 0:
             self._paced.add(subscription)
             return False
-        return True
+        return self._tenants is None or self._tenants.admits(subscription)
 
     def pause_s(self) -> float | None:
         """Seconds until the first rate limit lets a lane start that waits for it, if one does."""
-        return min(map(self._gate.wait_s, self._paced), default=None)
+        pauses = list(map(self._gate.wait_s, self._paced))
+        line_s = None if self._tenants is None else self._tenants.pause_s
+        if line_s is not None:
+            pauses.append(line_s)
+        return min(pauses, default=None)
 
     def resume(self) -> None:
-        """Mark those whose rate limits let a lane start by now."""
+        """Mark those whose rate limits, or whose tenants' lines, let a lane start by now."""
+        for subscription in () if self._tenants is None else self._tenants.due():
+            self.mark(subscription)
         for subscription in [one for one in self._paced if self._gate.wait_s(one) <= 0]:
             self._paced.discard(subscription)
             self.mark(subscription)
@@ -118,11 +143,15 @@ class LaneQueue:
     def take_slot(self, subscription: str) -> None:
         self._slots[subscription] += 1
         self.in_flight += 1
+        if self._tenants is not None:
+            self._tenants.begins(subscription)
 
     def free_slot(self, subscription: str) -> None:
         """A lane of it rests, or goes on with another slot."""
         self._slots[subscription] -= 1
         self.in_flight -= 1
+        if self._tenants is not None:
+            self._tenants.ended(subscription)
         if not self._slots[subscription]:
             del self._slots[subscription]
             self._pages.pop(subscription, None)

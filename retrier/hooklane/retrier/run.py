@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from hooklane.delivery.ground import Ground, Running, standing_on_kafka
 from hooklane.delivery.receivers import Receivers
+from hooklane.delivery.tenants import TenantLines
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.due_tasks import DueTasks, keep_counting
 from hooklane.retrier.gate import TaskGate
@@ -27,7 +28,7 @@ from hooklane.runtime.group_poll import GroupPoll
 from hooklane.runtime.group_reader import GroupReader
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_clients import open_consumer, open_producer
-from hooklane.runtime.kafka_settings import policy_from
+from hooklane.runtime.kafka_settings import policy_from, tenants_from
 from hooklane.runtime.metrics import Service
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.settings import Settings
@@ -84,10 +85,14 @@ async def retrier_running(ground: Ground) -> AsyncIterator[Running]:
         stack.push_async_callback(writer.stop)
         await writer.open()
         circuits = ground.circuits
-        receivers = Receivers(circuits, ground.rates, around.clock.monotonic)
+        rules, monotonic = tenants_from(settings), around.clock.monotonic
+        receivers = Receivers(circuits, ground.rates, monotonic, rules)
         most = settings.retrier.max_in_flight
         gate = TaskGate(known, receivers, max(1, round(most * _LARGEST_SHARE)))
-        backlog = Backlog(spool, gate, Resolver(policy_from(settings)), most)
+        lines = None
+        if rules.share:
+            lines = TenantLines(rules, receivers.tenant_rates, gate.tenant, monotonic)
+        backlog = Backlog(spool, gate, Resolver(policy_from(settings)), most, lines)
         layout = Layout(names, partitions, ground.limits.dead_letters_max_bytes)
         workshop = Workshop(backlog, spool, ground.attempts, writer, layout, circuits, around)
         questions = KafkaBacklog(

@@ -15,7 +15,7 @@ from hooklane.retrier.standing import TicketPlace
 from hooklane.retrier.surroundings import Surroundings
 from hooklane.retrier.tiers import Tiers
 from hooklane.retrier.work import Workshop
-from hooklane.runtime.errors import HooklaneError
+from hooklane.runtime.errors import HooklaneError, said_of
 from hooklane.runtime.group_client import Assigned
 from hooklane.runtime.group_poll import Consumed, Start
 
@@ -79,6 +79,8 @@ class Retrier:
         ):
             self._tasks.append(asyncio.create_task(self._every(every_s, call)))
         self._tasks.append(asyncio.create_task(self._drop_strays()))
+        for task in self._tasks:
+            task.add_done_callback(self._task_ended)
 
     async def stop(self, grace_s: float) -> None:
         """Begin nothing more, let attempts in flight end, write what they lead to, leave."""
@@ -138,6 +140,13 @@ class Retrier:
         if not self.failure.done():
             self.failure.set_result(error)
 
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        """Without one of them it would go on for nothing: without its ticks nothing that becomes
+        due is looked for, and without its joining again it owns nothing."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task.failed", exc_info=error)
+            self.failed(said_of(error))
+
     def _take(self, record: Consumed) -> list[Command]:
         place = Assigned(record.topic, record.partition)
         self._ownership.progress.reached(place, record.offset + 1)
@@ -160,6 +169,7 @@ class Retrier:
         self._ownership.lost(self._ownership.owned)
         if self._reopening is None:
             self._reopening = asyncio.create_task(self._reopen_and_rejoin(reopen))
+            self._reopening.add_done_callback(self._task_ended)
 
     async def _reopen_and_rejoin(self, reopen: Callable[[], Awaitable[None]]) -> None:
         try:

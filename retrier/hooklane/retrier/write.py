@@ -25,6 +25,7 @@ import structlog
 from confluent_kafka import KafkaError, Message, TopicPartition
 
 from hooklane.retrier.written import Write, backlog_partition
+from hooklane.runtime.errors import said_of
 from hooklane.runtime.transactions import CommitResult, Outgoing, TransactionThread
 from hooklane.schemas.outgoing import Record
 
@@ -230,4 +231,4 @@ class FactWriter:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("writer.failed", exc_info=error)
             if self._told is not None:
-                self._told.failed(f"What is to be written cannot be written: {error!r}.")
+                self._told.failed(said_of(error))

@@ -35,3 +35,8 @@ class BrokerError(HooklaneError):
 
 class SecretError(HooklaneError):
     pass
+
+
+def said_of(error: BaseException) -> str:
+    """Why a service ends: a sentence of ours as it is, anything else as the fault that it is."""
+    return str(error) if isinstance(error, HooklaneError) else f"A fault: {error!r}."

@@ -49,6 +49,10 @@ _PRODUCING: Final[Mapping[str, Property]] = {
 }
 
 
+_LONGEST_HEARTBEAT_MS: Final = 3000
+"""Members hear by their heartbeats that partitions are to move: with a third of a long session the
+ones that join would wait for that, twice."""
+
 READER_GROUPS: Final = "hooklane-reader-"
 """What the names of groups begin with that are never joined."""
 
@@ -158,7 +162,7 @@ def _classic_membership(access: KafkaAccess) -> dict[str, Property]:
     own: dict[str, Property] = {
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": session_ms,
-        "heartbeat.interval.ms": session_ms // 3,
+        "heartbeat.interval.ms": min(session_ms // 3, _LONGEST_HEARTBEAT_MS),
     }
     if access.instance_id:
         own["group.instance.id"] = access.instance_id

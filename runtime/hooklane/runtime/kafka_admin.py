@@ -6,7 +6,7 @@ Everything blocks, for `asyncio.to_thread`; every question has a deadline.
 import base64
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +40,8 @@ _AGAIN_S = 0.1
 
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_NONE_THERE = -1
+"""Kafka's answer where no record is that young."""
 
 
 class Partition(NamedTuple):
@@ -126,15 +128,23 @@ class KafkaAdmin:
 
     def first_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """The first offset that each partition still has."""
-        return self._offsets(partitions, _EARLIEST, IsolationLevel.READ_UNCOMMITTED)
+        return self._offsets(dict.fromkeys(partitions, _EARLIEST))
 
     def high_watermarks(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """One past the last record, open transactions included: how far a restore must read."""
-        return self._offsets(partitions, _LATEST, IsolationLevel.READ_UNCOMMITTED)
+        return self._offsets(dict.fromkeys(partitions, _LATEST))
 
     def stable_ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """One past the last record that a read_committed reader may see now."""
-        return self._offsets(partitions, _LATEST, IsolationLevel.READ_COMMITTED)
+        return self._offsets(dict.fromkeys(partitions, _LATEST), IsolationLevel.READ_COMMITTED)
+
+    def offsets_at(self, moments: Mapping[Partition, int]) -> dict[Partition, int | None]:
+        """Each partition's first offset at or after its moment (ms since the epoch), None where
+        there is none yet. Uncommitted records count: else what an open transaction holds back would
+        be left out."""
+        specs = {one: OffsetSpec.for_timestamp(max(0, at_ms)) for one, at_ms in moments.items()}
+        found = self._offsets(specs, lowest=_NONE_THERE)
+        return {one: offset if offset >= 0 else None for one, offset in found.items()}
 
     def committed_offsets(
         self, group_id: str, partitions: Sequence[Partition]
@@ -173,23 +183,27 @@ class KafkaAdmin:
             return future.result(self._timeout_s + 5.0)
 
     def _offsets(
-        self, partitions: Sequence[Partition], spec: OffsetSpec, isolation: IsolationLevel
+        self,
+        specs: Mapping[Partition, OffsetSpec],
+        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+        lowest: int = 0,
     ) -> dict[Partition, int]:
-        if not partitions:
+        """`lowest`: what is below is no answer."""
+        if not specs:
             return {}
         deadline = time.monotonic() + self._timeout_s
         while True:
             try:
-                return self._offsets_now(partitions, spec, isolation)
+                return self._offsets_now(specs, isolation, lowest)
             except BrokerError as error:
                 if not _passing(error) or time.monotonic() >= deadline:
                     raise
                 time.sleep(_AGAIN_S)
 
     def _offsets_now(
-        self, partitions: Sequence[Partition], spec: OffsetSpec, isolation: IsolationLevel
+        self, specs: Mapping[Partition, OffsetSpec], isolation: IsolationLevel, lowest: int
     ) -> dict[Partition, int]:
-        request = {TopicPartition(one.topic, one.number): spec for one in partitions}
+        request = {TopicPartition(one.topic, one.number): spec for one, spec in specs.items()}
         with self._translated("tell offsets"):
             asked = self.client.list_offsets(
                 request, isolation_level=isolation, request_timeout=self._timeout_s
@@ -199,7 +213,7 @@ class KafkaAdmin:
             for place, future in asked.items()
         }
         # While a leader comes back librdkafka may give an invalid offset and no error with it.
-        if any(offset < 0 for offset in found.values()):
+        if any(offset < lowest for offset in found.values()):
             raise _NotKnownYetError("Kafka does not know where some partitions end yet.")
         return found
 

@@ -4,6 +4,7 @@ from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.settings import Settings
 from hooklane.runtime.topic_plan import TopicPlan
 from hooklane.schemas.subscription_values import ServicePolicy
+from hooklane.schemas.tenants import Quota, TenantRules
 
 
 def access_from(settings: Settings) -> KafkaAccess:
@@ -26,6 +27,16 @@ def plan_from(settings: Settings) -> TopicPlan:
         settings.retry.tiers,
         settings.fanout.topics,
     )
+
+
+def tenants_from(settings: Settings) -> TenantRules:
+    """What tenants may see here, and how much they get."""
+    given = settings.tenants
+    quotas = {
+        tenant: Quota(one.subscriptions, one.max_in_flight, one.rate_limit)
+        for tenant, one in given.quotas.items()
+    }
+    return TenantRules(given.topics, quotas, given.required)
 
 
 def policy_from(settings: Settings) -> ServicePolicy:

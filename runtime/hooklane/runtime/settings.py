@@ -43,6 +43,7 @@ from hooklane.runtime.settings_source import (
     find_file,
     merged,
 )
+from hooklane.runtime.settings_tenants import TenantSettings
 from hooklane.schemas.topics import TopicNames
 
 __all__ = ["LogFormat", "LogLevel", "Settings", "load_settings", "read_settings"]
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     retrier: RetrierSettings = RetrierSettings()
     retry: RetrySettings = RetrySettings()
     delivery: DeliverySettings = DeliverySettings()
+    tenants: TenantSettings = TenantSettings()
     secrets: SecretSettings = SecretSettings()
     http: HttpSettings = HttpSettings()
     console: ConsoleSettings = ConsoleSettings()

@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, SecretStr
 
 from hooklane.runtime.settings_sections import is_secret_property
+from hooklane.schemas.subscription_values import RateLimit
 from hooklane.schemas.topics import Delay
 
 SET = "set"
@@ -19,13 +20,16 @@ def shown_values(settings: BaseModel) -> Iterator[tuple[str, str, object]]:
             yield section, name, shown(getattr(values, name))
 
 
-def shown(value: object) -> object:
+def shown(value: object) -> object:  # noqa: PLR0911 - one a kind
     """One value as JSON, without what is secret in it."""
     match value:
         case SecretStr() | str() if isinstance(value, SecretStr) or any(_password_of(value)):
             return SET
-        case Delay():
+        case Delay() | RateLimit():
             return value.text
+        case BaseModel():
+            # What is absent has no limit, and needs no word.
+            return {k: shown(v) for k, v in value if v is not None}
         case tuple() | list():
             return [shown(one) for one in value]
         case Mapping():

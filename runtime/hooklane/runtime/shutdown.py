@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from hooklane.runtime.errors import HooklaneError
+from hooklane.runtime.errors import HooklaneError, said_of
 
 log = structlog.get_logger()
 
@@ -62,7 +62,7 @@ def end_on_faults(failed: Callable[[str], None]) -> None:
         error = context.get("exception")
         log.error("fault in the event loop", message=context.get("message"), exc_info=error)
         if error is not None:
-            failed(str(error) if isinstance(error, HooklaneError) else f"A fault: {error!r}.")
+            failed(said_of(error))
 
     asyncio.get_running_loop().set_exception_handler(tell)
 

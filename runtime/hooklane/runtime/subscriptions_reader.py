@@ -9,23 +9,20 @@ from typing import Final
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    IsolationLevel,
     KafkaError,
     KafkaException,
-    TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from hooklane.runtime.errors import BrokerError, TopicsError
-from hooklane.runtime.kafka_clients import open_admin, open_consumer
+from hooklane.runtime.kafka import KafkaAccess
+from hooklane.runtime.kafka_admin import KafkaAdmin, Partition
+from hooklane.runtime.kafka_clients import open_consumer
 from hooklane.runtime.kafka_properties import CONSUMER_ONLY, PRODUCER_ONLY, as_text
 
 ClientProperties = Mapping[str, str | int | float | bool]
 
 _REQUEST_S: Final = 3.0
-_ANSWER_S: Final = 5.0
 _OVERRIDES: Final[Mapping[str, str]] = {
     # No group is ever joined and nothing is committed: the client only asks for a name.
     "enable.auto.commit": "false",
@@ -82,7 +79,7 @@ class TopicReader:
         self._topic = topic
         self._client = dict(client)
         self._consumer: Consumer | None = None
-        self._admin: AdminClient | None = None
+        self._admin: KafkaAdmin | None = None
         self._topic_id = ""
 
     def begin(self) -> None:
@@ -108,22 +105,10 @@ class TopicReader:
         """The high watermark: beyond everything that is written, committed or not.
 
         Raises:
-            TopicsError: the topic is not there.
             BrokerError: Kafka does not answer, or refuses.
         """
-        place = TopicPartition(self._topic, 0)
-        try:
-            asked = self._ask().list_offsets(
-                {place: OffsetSpec.latest()},  # type: ignore[no-untyped-call]
-                isolation_level=IsolationLevel.READ_UNCOMMITTED,
-                request_timeout=_REQUEST_S,
-            )
-            offset: int = asked[place].result(_ANSWER_S).offset
-        except (KafkaException, TimeoutError) as error:
-            raise self._translated(error) from error
-        if offset < 0:
-            raise BrokerError(f"Kafka does not know the end of {self._topic} yet.")
-        return offset
+        place = Partition(self._topic, 0)
+        return self._ask().high_watermarks([place])[place]
 
     def poll(self, timeout_s: float) -> Line | End | Replaced | None:
         """The next thing that is to be known, or None where there was nothing in that time.
@@ -145,7 +130,7 @@ class TopicReader:
         if error is not None and error.code() in _CUT | _MISSING:
             return Replaced()
         if error is not None and error.code() in _REFUSED:
-            raise self._translated(KafkaException(error))
+            raise self._refused(error)
         # The broker is away: the client comes back by itself.
         return None
 
@@ -167,41 +152,26 @@ class TopicReader:
             self._consumer.close()
             self._consumer = None
 
-    def _ask(self) -> AdminClient:
+    def _ask(self) -> KafkaAdmin:
         if self._admin is None:
-            own = frozenset(_OVERRIDES) | {"group.id"}
-            config = _without(CONSUMER_ONLY | PRODUCER_ONLY | own, self._client)
-            self._admin = open_admin(config)
+            servers = str(self._client.get("bootstrap.servers", ""))
+            own = frozenset(_OVERRIDES) | {"group.id", "bootstrap.servers"}
+            given = _without(CONSUMER_ONLY | PRODUCER_ONLY | own, self._client)
+            self._admin = KafkaAdmin(KafkaAccess(servers, given), _REQUEST_S)
         return self._admin
 
     def _ask_topic_id(self) -> str:
-        try:
-            admin = self._ask()
-            # Topics are described by the controller that was known last: get to know one alive.
-            admin.list_topics(timeout=_REQUEST_S)
-            asked = admin.describe_topics(
-                TopicCollection([self._topic]), request_timeout=_REQUEST_S
-            )
-            return str(asked[self._topic].result(_ANSWER_S).topic_id)
-        except (KafkaException, TimeoutError) as error:
-            raise self._translated(error) from error
-
-    def _translated(self, error: Exception) -> TopicsError | BrokerError:
-        found = error.args[0] if error.args else None
-        if isinstance(found, KafkaError) and found.code() in _MISSING:
-            return TopicsError(
+        found = self._ask().topic_ids([self._topic]).get(self._topic)
+        if found is None:
+            raise TopicsError(
                 f"The topic {self._topic} is not there: create it by `hooklane topics apply`."
             )
-        if isinstance(found, KafkaError) and found.code() in _REFUSED:
-            return BrokerError(
-                f"Kafka refuses to let {self._topic} be read ({found.str()}): see to the "
-                "credentials in HOOKLANE_KAFKA__PROPERTIES and to the rights of their user."
-            )
-        said = found.str() if isinstance(found, KafkaError) else "no answer in time"
-        servers = self._client.get("bootstrap.servers", "")
+        return found
+
+    def _refused(self, error: KafkaError) -> BrokerError:
         return BrokerError(
-            f"Kafka does not answer at {servers} ({said}): "
-            "see to HOOKLANE_KAFKA__BOOTSTRAP_SERVERS."
+            f"Kafka refuses to let {self._topic} be read ({error.str()}): see to the "
+            "credentials in HOOKLANE_KAFKA__PROPERTIES and to the rights of their user."
         )
 
 

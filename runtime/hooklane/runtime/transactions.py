@@ -54,6 +54,13 @@ class Outgoing(NamedTuple):
     heard: Heard | None = None
 
 
+class Log(Protocol):
+    """Who is told what became of transactions."""
+
+    def info(self, event: str, **facts: object) -> object: ...
+    def warning(self, event: str, **facts: object) -> object: ...
+
+
 class TransactionalProducer(Protocol):
     """The part of confluent_kafka.Producer that a transaction needs."""
 
@@ -86,7 +93,7 @@ class TransactionWriter:
 
     `connect` makes a producer; a new one with the same transactional id fences the old one, so
     that whatever that had left open has ended before anything new begins. `timeout_s` bounds
-    each step; it is below the session timeout.
+    each step; it is below the session timeout. `log`: a service's, unless another one is given.
     """
 
     def __init__(
@@ -94,8 +101,10 @@ class TransactionWriter:
         connect: Callable[[], TransactionalProducer],
         timeout_s: float,
         monotonic: Callable[[], float] = time.monotonic,
+        log: Log = log,
     ) -> None:
         self._connect = connect
+        self._log = log
         self._timeout_s = timeout_s
         self._monotonic = monotonic
         self._producer: TransactionalProducer | None = None
@@ -120,7 +129,7 @@ class TransactionWriter:
                 self.open()
             return self._write(records, offsets, metadata)
         except KafkaException as error:
-            log.warning("transaction.unknown", error=str(error.args[0]))
+            self._log.warning("transaction.unknown", error=str(error.args[0]))
             self._producer = None
             return CommitResult.UNKNOWN
 
@@ -137,7 +146,7 @@ class TransactionWriter:
                 self._step(producer, lambda: send(self._timeout_s))
             self._step(producer, lambda: producer.commit_transaction(self._timeout_s))
         except _AbortedError as aborted:
-            log.info("transaction.aborted", reason=str(aborted))
+            self._log.info("transaction.aborted", reason=str(aborted))
             if aborted.timed_out:
                 # Its records may be on their way still, so librdkafka wants another epoch; a
                 # producer that had got one did not come back from its next transaction.

@@ -27,6 +27,7 @@ from hooklane.ops.console.sessions import FormTokens
 from hooklane.ops.console.waiting import Backlog, read_backlog
 from hooklane.ops.log_reader import open_reader
 from hooklane.ops.subscriptions_topic import ConfigTopic
+from hooklane.ops.tenant import of_tenant
 from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import SubscriptionBook
 
@@ -70,6 +71,12 @@ class Office:
     async def read(self, what: Callable[[], T]) -> T:
         """On a thread, since Kafka's clients block."""
         return await anyio.to_thread.run_sync(what, limiter=self._readers)
+
+    async def among(self, tenant: str | None) -> frozenset[str] | None:
+        """The subscriptions of a tenant that is asked for; None where none is."""
+        if tenant is None:
+            return None
+        return await self.read(lambda: of_tenant(self.book.now().value, tenant))
 
     def action(self, path: str, deed: Deed) -> Route:
         """A route for a form that does something: not in a console that is only for looking."""

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from hooklane.ops.attempts_find import AttemptPlaces
 from hooklane.ops.attempts_read import Found, found_attempts
 from hooklane.ops.attempts_view import AttemptSelection, attempt_row
-from hooklane.ops.console.asked import attempt_selection, number
+from hooklane.ops.console.asked import attempt_selection, number, text
 from hooklane.ops.console.office import Office
 from hooklane.ops.console.recent import RecentAttempts, cut_key
 from hooklane.ops.log_reader import open_reader
@@ -31,7 +31,9 @@ def routes(office: Office) -> list[Route]:
 
     async def page(request: Request) -> Response:
         given = request.query_params
-        selection, before_ms = attempt_selection(given), number(given, "before")
+        among = await office.among(text(given, "tenant"))
+        selection = replace(attempt_selection(given), among=among)
+        before_ms = number(given, "before")
         whole = given.get("all") == "yes"
         notices: list[str] = []
         if whole:

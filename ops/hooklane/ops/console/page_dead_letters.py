@@ -1,12 +1,13 @@
 """Dead letters: what was given up and why, and each with its payload."""
 
+from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hooklane.ops.console.asked import letter_selection, letter_state
+from hooklane.ops.console.asked import letter_selection, letter_state, text
 from hooklane.ops.console.office import Office
 from hooklane.ops.dead_letters_read import listed_letters, the_letter
 from hooklane.ops.dead_letters_view import LetterId, LetterSelection, shown_letter
@@ -16,7 +17,7 @@ from hooklane.ops.output import Row, heard_by
 from hooklane.schemas.records import DeadLetterReason
 
 _LIMIT: Final = 200
-SELECTING: Final = ("ids", "subscription", "key", "reason", "since", "until")
+SELECTING: Final = ("ids", "subscription", "tenant", "key", "reason", "since", "until")
 """The fields that say which letters are meant."""
 
 
@@ -31,7 +32,9 @@ def routes(office: Office) -> list[Route]:
 
     async def listed(request: Request) -> Response:
         given = request.query_params
-        selection, wanted = letter_selection(given), letter_state(given)
+        among = await office.among(text(given, "tenant"))
+        selection = replace(letter_selection(given), among=among)
+        wanted = letter_state(given)
         rows, notices = await office.read(lambda: read(selection, wanted))
         return office.renderer.page(
             request,

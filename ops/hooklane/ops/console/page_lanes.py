@@ -1,5 +1,6 @@
 """Lanes of which deliveries wait; let those of a subscription be tried now."""
 
+from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
@@ -7,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hooklane.ops.console.access import Visitor
-from hooklane.ops.console.asked import lane_selection, reason
+from hooklane.ops.console.asked import lane_selection, reason, text
 from hooklane.ops.console.known import Aged
 from hooklane.ops.console.office import Fields, Office, audited, done, now_ms
 from hooklane.ops.console.waiting import Backlog
@@ -25,7 +26,8 @@ def routes(office: Office) -> list[Route]:
 
     async def listed(request: Request) -> Response:
         given = request.query_params
-        selection = lane_selection(given)
+        among = await office.among(text(given, "tenant"))
+        selection = replace(lane_selection(given), among=among)
         book, backlog = await office.read(read)
         lanes = [
             lane
@@ -45,10 +47,14 @@ def routes(office: Office) -> list[Route]:
         )
 
     async def retry_all(request: Request, fields: Fields, visitor: Visitor) -> Response:
-        selection = lane_selection(fields)
-        if selection.subscription is None:
-            raise UsageError("Choose a subscription: not all lanes of all may be retried at once.")
-        asked = {name: fields.get(name) for name in ("subscription", "key", "halted", "error")}
+        among = await office.among(text(fields, "tenant"))
+        selection = replace(lane_selection(fields), among=among)
+        if selection.subscription is None and among is None:
+            raise UsageError(
+                "Choose a subscription or a tenant: not all lanes of all may be retried at once."
+            )
+        names = ("subscription", "tenant", "key", "halted", "error")
+        asked = {name: fields.get(name) for name in names}
         action = audited(
             visitor,
             "lanes retry",

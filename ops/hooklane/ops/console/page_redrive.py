@@ -4,6 +4,7 @@ What is counted, and what writes, is what `hooklane dead-letters redrive` does.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -29,7 +30,7 @@ _REMEDIES: Final = {left.value: said for left, said in REMEDIES.items()}
 def routes(office: Office) -> list[Route]:
     async def counted(request: Request) -> Response:
         given = request.query_params
-        selection = _selection(given)
+        selection = _selection(given, await office.among(text(given, "tenant")))
         action = Action.new(_NAME, "", "", "", selection=_asked(given, selection))
         notices: list[str] = []
 
@@ -54,7 +55,7 @@ def routes(office: Office) -> list[Route]:
         )
 
     async def begin(request: Request, fields: Fields, visitor: Visitor) -> Response:
-        selection = _selection(fields)
+        selection = _selection(fields, await office.among(text(fields, "tenant")))
         rate = text(fields, "rate")
         limit = rate_limit(rate)
         action = audited(
@@ -89,11 +90,12 @@ def routes(office: Office) -> list[Route]:
     ]
 
 
-def _selection(given: Mapping[str, str]) -> LetterSelection:
-    selection = letter_selection(given)
+def _selection(given: Mapping[str, str], among: frozenset[str] | None) -> LetterSelection:
+    selection = replace(letter_selection(given), among=among)
     if selection == LetterSelection() and given.get("all") != "yes":
         raise UsageError(
-            "Say which dead letters: by a subscription, key, reason or time, or all of them."
+            "Say which dead letters: by a subscription, tenant, key, reason or time, or all of "
+            "them."
         )
     return selection
 

@@ -32,7 +32,7 @@ def routes(office: Office) -> list[Route]:
     async def page(request: Request) -> Response:
         book, backlog, age_s = await office.read(read)
         given = request.query_params
-        wanted = matching(text(given, "find"), text(given, "state"))
+        wanted = matching(text(given, "find"), text(given, "state"), text(given, "tenant"))
         every = health_of(office, book, backlog)
         rows = [row for row in every if wanted(row)]
         now = now_ms()
@@ -55,13 +55,18 @@ def routes(office: Office) -> list[Route]:
     return [Route("/", page, methods=["GET"])]
 
 
-def matching(find: str | None, word: str | None) -> Callable[[Health], bool]:
-    """Which rows are asked for: by a part of the id, tenant or URL, and by the word of health."""
+def matching(
+    find: str | None, word: str | None, tenant: str | None = None
+) -> Callable[[Health], bool]:
+    """Which rows are asked for: by a part of the id, tenant or URL, by the word of health, and by
+    the tenant."""
 
     def wanted(row: Health) -> bool:
         texts = (row.id, row.tenant or "", row.url or "")
-        return word in {None, row.word} and (
-            find is None or any(find.casefold() in one.casefold() for one in texts)
+        return (
+            word in {None, row.word}
+            and tenant in {None, row.tenant}
+            and (find is None or any(find.casefold() in one.casefold() for one in texts))
         )
 
     return wanted
