@@ -160,6 +160,14 @@ class TopicSettings(Section):
     )
 
 
+class EventsSettings(Section):
+    schemas_dir: Path | None = Field(
+        default=None,
+        description="Folder of the event types' schemas: `<event type>.avsc` is Avro, "
+        "`<event type>.json` a JSON Schema. They are read at the start.",
+    )
+
+
 class FanoutSettings(Section):
     topics: tuple[Annotated[str, AfterValidator(topic_or_pattern)], ...] = Field(
         default=(),
