@@ -1,7 +1,10 @@
 """The publishers for users' own tests: what they keep, and how they fail on demand."""
 
 import asyncio
+import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +187,19 @@ async def test_asyncio_publisher() -> None:
         with pytest.raises(NoTransactionError):
             await outside
         assert publisher.published() == [("x", None, 0), ("x", None, 1), ("x", None, 2)]
+
+
+def test_the_example_in_the_docs_works() -> None:
+    """The tests that docs/events.md shows pass, for a service that does what they say."""
+
+    def pay_invoice(publisher: Publisher, number: str) -> None:
+        event = NewEvent(type="invoice.paid", key="c-42", subject=number, data={"amount": 120})
+        publisher.publish("billing.events", event)
+
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    examples = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (example,) = (one for one in examples if "MemoryPublisher" in one)
+    shown: dict[str, Any] = {"pay_invoice": pay_invoice}
+    exec(example, shown)  # noqa: S102 - our own page
+    for name in ("test_invoice_is_published", "test_kafka_is_away"):
+        shown[name](MemoryPublisher(source="/billing"))

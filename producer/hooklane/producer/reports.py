@@ -63,10 +63,12 @@ class Failures:
         with self._lock:
             self._unseen.pop(id(error), None)
 
-    def forget(self) -> None:
-        """Somebody is told of all of them at once, in other words."""
+    def forget(self) -> DeliveryError | None:
+        """Somebody is told of all of them at once, by the first one, if there is any."""
         with self._lock:
+            first = next(iter(self._unseen.values()), None)
             self._unseen, self._more = {}, 0
+        return first
 
     def raise_unseen(self) -> None:
         """Tell the failures that nobody has seen; each is told once.

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -16,6 +17,7 @@ from hooklane.producer.errors import (
     ConfigurationError,
     DeliveryError,
     PublishError,
+    TransactionAbortedError,
     UnfinishedError,
 )
 from hooklane.producer.reports import Failures, Stored
@@ -108,7 +110,12 @@ class Sender:
 
     def serve(self, timeout_s: float) -> None:
         """Serve reports on this thread, while the queue is full."""
-        self._producer.poll(timeout_s)
+        try:
+            self._producer.poll(timeout_s)
+        except KafkaException as error:
+            # A fatal error is raised by whatever call hears of it first. Each record is told by its
+            # own report, and the thread that serves these must not end by it.
+            self._note(error.args[0])
 
     def serve_between(self) -> None:
         """Serve what reports there are, between two sends; the sender's thread stands back.
@@ -116,7 +123,7 @@ class Sender:
         If both sent and served at once, each report would cost two changes of thread: 40 µs.
         """
         self._standing_back = True
-        self._producer.poll(0)
+        self.serve(0)
 
     def attend(self) -> None:
         """Somebody waits for a report: the sender's thread shall not stand back any longer."""
@@ -150,6 +157,11 @@ class Sender:
         self.attend()
         try:
             self._transactions.commit()
+        except TransactionAbortedError as error:
+            first = self.failures.forget()
+            if first is None:
+                raise
+            raise TransactionAbortedError(f"{error}; {first}") from error
         except PublishError:
             self.failures.forget()
             raise
@@ -170,7 +182,9 @@ class Sender:
         """
         end = time.monotonic() + timeout_s
         while len(self._producer) > 0 and (left_s := end - time.monotonic()) > 0:
-            self._producer.flush(min(left_s, _POLL_S))
+            # Not `serve`: a flush does not wait for `linger.ms`.
+            with suppress(KafkaException):
+                self._producer.flush(min(left_s, _POLL_S))
         self.failures.raise_unseen()
         if (left := len(self._producer)) > 0:
             raise UnfinishedError(left, timeout_s)
@@ -231,7 +245,7 @@ class Sender:
                 self._waited_for.wait(_STAND_BACK_S)
                 self._waited_for.clear()
             else:
-                self._producer.poll(_POLL_S)
+                self.serve(_POLL_S)
 
     def _note(self, error: KafkaError) -> None:
         """Lost connections, as they come: Kafka's client logs them and tries again by itself."""
@@ -243,4 +257,5 @@ def _give_up(producer: Producer) -> None:
     """What it has not been answered for is reported as failed."""
     if len(producer) > 0:
         producer.purge()
-        producer.flush(_PURGE_S)
+        with suppress(KafkaException):
+            producer.flush(_PURGE_S)
