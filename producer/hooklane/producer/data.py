@@ -25,6 +25,8 @@ def plain_data(event: NewEvent) -> Data:
     """
     data, content_type = event.data, event.content_type
     if content_type is None:
+        if isinstance(data, dict):
+            return Data(JSON, json_of(event.id, data), event.dataschema)
         content_type = BYTES if isinstance(data, bytes) else JSON
     return Data(content_type, _value(event.id, data, content_type), event.dataschema)
 
@@ -50,7 +52,7 @@ def _value(event_id: str, data: object, content_type: str) -> bytes:
         return b""
     if isinstance(data, bytes):
         return data
-    if content_type is JSON or is_json(content_type):
+    if is_json(content_type):
         return json_of(event_id, data)
     if isinstance(data, str):
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeAlias, assert_never
+from typing import NamedTuple, Protocol, TypeAlias
 
 from opentelemetry import propagate
 from opentelemetry.context import get_current
@@ -78,7 +78,7 @@ class EventEncoder:
     ) -> None:
         self._source = source
         self._key = key
-        self._mode = mode
+        self._structured = Mode(mode) is Mode.STRUCTURED
         self._typed = typed
         self._known: dict[tuple[str | None, str, str], RecordHeaders] = {}
 
@@ -105,23 +105,20 @@ class EventEncoder:
         data = None if self._typed is None else self._typed.data(topic, event)
         if data is None:
             data = plain_data(event)
-        match self._mode:
-            case Mode.BINARY:
-                headers, value = self._binary(event, data), data.value
-            case Mode.STRUCTURED:
-                attributes = self._attributes(event, data)
-                headers, value = to_structured(attributes, data.content_type, data.value)
-            case _:
-                assert_never(self._mode)
+        if self._structured:
+            attributes = self._attributes(event, data)
+            headers, value = to_structured(attributes, data.content_type, data.value)
+        else:
+            headers, value = self._binary(event, data), data.value
         # An empty context has nothing to send along; to ask each propagator takes a microsecond.
         if event.headers or get_current():
             headers += _further_headers(event)
         key = event.key
         if key is None:
             key = self._key(event)
-        return OutgoingRecord(
-            topic, _bytes("key", key) if isinstance(key, str) else key, value, headers, event.id
-        )
+        if isinstance(key, str):
+            key = _bytes("key", key)
+        return OutgoingRecord(topic, key, value, headers, event.id)
 
     def _binary(self, event: NewEvent, data: Data) -> RecordHeaders:
         """What `to_binary` gives of checked attributes, quicker for most events.
