@@ -191,7 +191,7 @@ def test_missing_judge_is_said_when_the_publisher_is_made(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the extra `validation` nothing passes unseen; Avro alone, or `off`, needs none."""
-    monkeypatch.setattr("hooklane.schemas.event_types_json.jsonschema_rs", None)
+    monkeypatch.setattr("hooklane.schemas.event_types_json.IS_INSTALLED", False)
     with pytest.raises(ConfigurationError, match=r"pip install 'hooklane\[validation\]'"):
         Schemas(folder)
     Schemas(folder, validation="off")
