@@ -257,6 +257,43 @@ async def test_cancelled_task_ends_its_transaction_first() -> None:
     assert [one.type for one in publisher.events] == ["first", "second"]
 
 
+async def test_task_that_is_cancelled_while_it_begins_leaves_nothing_open() -> None:
+    """What has begun all the same is aborted before the next one may begin."""
+    publisher = AsyncMemoryPublisher(source="/x", transactional=True)
+    beginning, go_on = threading.Event(), threading.Event()
+    calls: list[str] = []
+
+    def begin() -> None:
+        beginning.set()
+        assert go_on.wait(10)
+        calls.append("begun")
+
+    async def transact() -> None:
+        async with publisher.transaction():
+            raise AssertionError("cancelled before")
+
+    publisher._memory.begin = begin  # type: ignore[method-assign]
+    publisher._memory.abort = lambda: calls.append("aborted")  # type: ignore[method-assign]
+    task = asyncio.create_task(transact())
+    await asyncio.to_thread(beginning.wait, 10)
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert calls == ["begun", "aborted"]
+
+
+def test_abort_without_a_transaction_does_nothing() -> None:
+    """Neither before the first one, nor after an end."""
+    world = World()
+    world.transactions.abort()
+    world.transactions.begin()
+    world.transactions.commit()
+    world.transactions.abort()
+    assert world.calls == ["init", "begin", "commit"]
+
+
 async def test_exception_within_an_asyncio_transaction_aborts_it() -> None:
     """Nothing is there, and the exception goes on."""
     publisher = AsyncMemoryPublisher(source="/x", transactional=True)

@@ -75,7 +75,11 @@ class BaseAsyncPublisher:
         scope = scope_of(self._sender.scope)
         scope.check_outside()
         async with self._transaction_turn:
-            await _to_the_end(self._sender.begin)
+            try:
+                await _to_the_end(self._sender.begin)
+            except asyncio.CancelledError:
+                await _to_the_end(self._sender.abort)
+                raise
             with scope.entered():
                 try:
                     yield

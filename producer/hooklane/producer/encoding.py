@@ -103,13 +103,12 @@ class EventEncoder:
             RegistryError: the registry does not say the id of the schema.
         """
         data = None if self._typed is None else self._typed.data(topic, event)
-        if data is None:
-            data = plain_data(event)
+        content_type, value, dataschema = plain_data(event) if data is None else data
         if self._structured:
-            attributes = self._attributes(event, data)
-            headers, value = to_structured(attributes, data.content_type, data.value)
+            attributes = self._attributes(event, content_type, dataschema)
+            headers, value = to_structured(attributes, content_type, value)
         else:
-            headers, value = self._binary(event, data), data.value
+            headers = self._binary(event, content_type, dataschema)
         # An empty context has nothing to send along; to ask each propagator takes a microsecond.
         if event.headers or get_current():
             headers += _further_headers(event)
@@ -120,33 +119,33 @@ class EventEncoder:
             key = _bytes("key", key)
         return OutgoingRecord(topic, key, value, headers, event.id)
 
-    def _binary(self, event: NewEvent, data: Data) -> RecordHeaders:
+    def _binary(self, event: NewEvent, content_type: str, dataschema: str | None) -> RecordHeaders:
         """What `to_binary` gives of checked attributes, quicker for most events.
 
         Source, type and content type are the same for many events: they are checked and written
         once. Only where all else is plain can the rest be written without a check.
         """
-        combination = (event.source, event.type, data.content_type)
+        combination = (event.source, event.type, content_type)
         known = self._known.get(combination)
         event_id, subject = event.id, event.subject
         if (
             known is None
             or event.extensions
-            or data.dataschema is not None
+            or dataschema is not None
             or not _plain(event_id)
             or (subject is not None and not _plain(subject))
         ):
-            attributes = self._attributes(event, data)
+            attributes = self._attributes(event, content_type, dataschema)
             if known is None:
                 self._know(combination, attributes)
-            return to_binary(attributes, data.content_type)
-        version, source, type_, content_type = known
+            return to_binary(attributes, content_type)
+        version, source, type_, of_data = known
         named = ("ce_id", event_id.encode())
         timed = ("ce_time", _timestamp(event.time).encode())
         if subject is None:
-            return [version, named, source, type_, timed, content_type]
+            return [version, named, source, type_, timed, of_data]
         of = ("ce_subject", subject.encode())
-        return [version, named, source, type_, timed, of, content_type]
+        return [version, named, source, type_, timed, of, of_data]
 
     def _know(self, combination: tuple[str | None, str, str], checked: dict[str, str]) -> None:
         if len(self._known) >= _KNOWN:
@@ -154,7 +153,9 @@ class EventEncoder:
         same = {name: checked[name] for name in ("specversion", "source", "type")}
         self._known[combination] = to_binary(same, combination[2])
 
-    def _attributes(self, event: NewEvent, data: Data) -> dict[str, str]:
+    def _attributes(
+        self, event: NewEvent, content_type: str, dataschema: str | None
+    ) -> dict[str, str]:
         """All of them, checked."""
         source = event.source or self._source
         if source is None:
@@ -170,14 +171,14 @@ class EventEncoder:
         }
         if event.subject is not None:
             attributes["subject"] = event.subject
-        if data.dataschema is not None:
-            attributes["dataschema"] = data.dataschema
+        if dataschema is not None:
+            attributes["dataschema"] = dataschema
         for name, value in event.extensions.items():
             if name in attributes:
                 raise InvalidEventError(f"{name} is no extension: it is a field of the event")
             attributes[name] = _text(value)
         try:
-            check_attributes(attributes, data.content_type)
+            check_attributes(attributes, content_type)
         except BadAttributeError as error:
             raise InvalidEventError(f"event {event.id} cannot be published: {error}") from error
         return attributes

@@ -57,6 +57,7 @@ class Transactions:
         self._producer: TransactionalProducer | None = None
         self._fenced: FencedError | None = None
         self._doubtful = False
+        self._begun = False
 
     def heard_failure(self, name: str) -> None:
         """A record failed, by Kafka's own name of the error.
@@ -77,6 +78,7 @@ class Transactions:
             if self._producer is None:
                 self._open()
             self._now().begin_transaction()
+            self._begun = True
         except KafkaException as error:
             self._producer = None
             cause: KafkaError = error.args[0]
@@ -91,11 +93,13 @@ class Transactions:
         """
         producer = self._now()
         try:
+            self._begun = False
             self._persist(lambda: producer.commit_transaction(self._timeout_s))
         except KafkaException as error:
             cause: KafkaError = error.args[0]
             self.heard_failure(cause.name())
             if cause.txn_requires_abort():
+                self._begun = True
                 self.abort()
                 raise TransactionAbortedError(
                     f"the transaction was aborted, none of its events is there: {_words(cause)}"
@@ -107,7 +111,11 @@ class Transactions:
 
     def abort(self) -> None:
         """What was published is not there for readers. If the coordinator cannot be told, it finds
-        out: from the next transaction of the same id, or when this one's time is up."""
+        out: from the next transaction of the same id, or when this one's time is up. Without a
+        transaction nothing is done."""
+        if not self._begun:
+            return
+        self._begun = False
         producer = self._now()
         try:
             self._persist(lambda: producer.abort_transaction(self._timeout_s))
@@ -126,8 +134,8 @@ class Transactions:
 
     def _open(self) -> None:
         """A new producer ends what one before it under the same id had left open."""
-        self._doubtful = False
         producer = self._renew()
+        self._doubtful = False
         self._persist(lambda: producer.init_transactions(self._timeout_s))
         self._producer = producer
 

@@ -99,7 +99,7 @@ class Schemas:
             return None
         if event_type.avro is not None and _is_for_avro(event):
             datum = _datum(event, event_type.avro)
-            return Data(AVRO, self._mark(topic, event_type) + datum, event.dataschema)
+            return AVRO, self._mark(topic, event_type) + datum, event.dataschema
         data = plain_data(event)
         if self._validation is not Validation.OFF:
             self._judge(event_type, event, data)
@@ -174,12 +174,13 @@ def _datum(event: NewEvent, avro: AvroSchema) -> bytes:
 
 def _fault(event_type: EventType, data: Data) -> str | None:
     """Where it does not fit; only the first place."""
-    if not is_json(data.content_type):
-        if essence(data.content_type) == AVRO and event_type.avro is not None:
+    content_type, written, _ = data
+    if not is_json(content_type):
+        if essence(content_type) == AVRO and event_type.avro is not None:
             return None
-        return f"{data.content_type} is nothing that its schema can judge; say what it is"
+        return f"{content_type} is nothing that its schema can judge; say what it is"
     try:
-        value = from_json(data.value, allow_inf_nan=False) if data.value else None
+        value = from_json(written, allow_inf_nan=False) if written else None
     except ValueError as error:
         return f"it is no JSON: {error}"
     faults = event_type.faults(value)
