@@ -5,9 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from hooklane.producer import (
+    NewEvent,
+    RegistryError,
+    SchemaRegistry,
+    Schemas,
+    record_name,
+    topic_name,
+    topic_record_name,
+)
+from hooklane.producer.registry import Subject
+from hooklane.producer.testing import MemoryPublisher, PublishedEvent
 from hooklane.schemas.avro_schema import AvroSchema
+from hooklane.schemas.event_types_read import read_event_types
 from hooklane.schemas.records import DeadLetterReason
 from tests.kafka.broker import free_ports
 from tests.kafka.fetch import KafkaUnavailableError
@@ -227,3 +240,37 @@ def test_a_registry_that_freezes_loses_and_repeats_nothing(
         assert fanout.terminate() == 0
     assert numbers(sink) == [0, 1, 100, 2, 3]
     assert site.dead_letters() == []
+
+
+@pytest.mark.parametrize("subject", [topic_name, record_name, topic_record_name])
+def test_a_publisher_asks_a_real_registry(
+    registry: Apicurio, tmp_path: Path, prefix: str, subject: Subject
+) -> None:
+    """Refused while the schema is not there, registered by choice, looked up by the next one, and
+    refused in the registry's own words where a change is incompatible."""
+    topic, kind = f"{prefix}.events", f"{prefix.replace('-', '_')}_paid"
+    schema = {**COUNTED, "name": kind, "namespace": "shop", "doc": "Counted."}
+    (tmp_path / "counted.avsc").write_text(json.dumps(schema))
+
+    def publish(data: object, *, auto_register: bool) -> PublishedEvent:
+        with httpx.Client(trust_env=False) as client:
+            asked = SchemaRegistry(
+                registry.url, subject=subject, auto_register=auto_register, client=client
+            )
+            publisher = MemoryPublisher(source="/x", schemas=Schemas(tmp_path, registry=asked))
+            publisher.publish(topic, NewEvent(type="counted", data=data))
+        return publisher.events[0]
+
+    with pytest.raises(RegistryError, match="is not registered under"):
+        publish({"n": 1}, auto_register=False)
+    first = publish({"n": 1}, auto_register=True)
+    assert first.data == {"n": 1}
+    assert publish({"n": 1}, auto_register=False).value == first.value
+    must = {"name": "must", "type": "string"}
+    changed = {**schema, "fields": [*COUNTED["fields"], must]}
+    (tmp_path / "counted.avsc").write_text(json.dumps(changed))
+    found = read_event_types(tmp_path).get("counted")
+    assert found is not None
+    registry.compatible(subject(topic, found), "BACKWARD")
+    with pytest.raises(RegistryError, match="409"):
+        publish({"n": 1, "must": "x"}, auto_register=True)

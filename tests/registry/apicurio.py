@@ -82,6 +82,12 @@ class Apicurio:
         assert told.status_code == 200, told.text
         return int(told.json()["id"])
 
+    def compatible(self, subject: str, level: str) -> None:
+        """What the subject's next version has to keep to, such as `BACKWARD`."""
+        url = f"{self.url}/config/{subject}"
+        told = httpx.put(url, json={"compatibility": level}, timeout=20, trust_env=False)
+        assert told.status_code == 200, told.text
+
     def freeze(self) -> None:
         """It takes connections, as its kernel does, and answers none."""
         self._jvm.signal(signal.SIGSTOP)
