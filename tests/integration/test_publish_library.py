@@ -192,6 +192,28 @@ def test_publisher_that_was_fenced_says_so(kafka: Kafka, prefix: str) -> None:
     assert values(kafka, topic) == [b'"new"']
 
 
+def test_records_that_time_out_in_a_transaction_take_a_new_producer(
+    kafka: Kafka, prefix: str
+) -> None:
+    """The transaction is aborted, and the next one of the same publisher comes to be."""
+    topic = create_topic(kafka, f"{prefix}.events")
+    impatient = {**properties(kafka), "message.timeout.ms": 400}
+    with EventPublisher(impatient, source="/x", transactional_id=prefix) as publisher:
+
+        def publish(*topics: str) -> None:
+            with publisher.transaction():
+                for one in topics:
+                    publisher.submit(one, NewEvent(type="x", data=one == topic))
+
+        with pytest.raises(TransactionAbortedError, match="MSG_TIMED_OUT"):
+            publish(topic, f"{prefix}.none")
+        before = publisher._sender._producer  # type: ignore[attr-defined]
+        publish(topic)
+        publish(topic)
+        assert publisher._sender._producer is not before  # type: ignore[attr-defined]
+    assert values(kafka, topic) == [b"true"] * 2
+
+
 async def test_asyncio_transaction(kafka: Kafka, prefix: str) -> None:
     """By tasks of the block; a cancelled block leaves nothing, and the next one goes on."""
     topic = create_topic(kafka, f"{prefix}.events")
