@@ -36,12 +36,12 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 CODE = $(ROOMS) helm tests requirements $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench explore chaos rolling chaos-slow simulate chart licences pins wheel python kafka chromium
+.PHONY: demo test check bench explore chaos rolling chaos-slow simulate chart licences pins wheel python kafka registry chromium
 # One environment or wheel at a time: pip runs side by side would only share two cores.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
-test: kafka chromium wheel .venv/test/.made
+test: kafka registry chromium wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
 	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
@@ -96,6 +96,10 @@ wheel: .venv/build/.made
 # The jars of the broker that the tests start: says in one sentence what is missing for them.
 kafka: python
 	@$(PYTHON) -m tests.kafka.fetch
+
+# The schema registry that one test file starts: without it only these tests fail.
+registry: python
+	-@$(PYTHON) -m tests.registry.fetch
 
 # The browser that the console is tested in: installed here if root asks on a machine with apt; else
 # it says in one sentence what is missing, and only the tests that need it fail.

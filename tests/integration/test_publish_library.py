@@ -1,6 +1,8 @@
 """The publishers against a real broker: order, reports, flush at exit, the record itself."""
 
 import asyncio
+import io
+import json
 import re
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import textwrap
 from collections import defaultdict
 from pathlib import Path
 
+import fastavro
 import pytest
 from cloudevents.core.bindings import kafka as package
 from confluent_kafka import Producer
@@ -16,9 +19,12 @@ from hooklane.producer import (
     AsyncEventPublisher,
     DeliveryError,
     EventPublisher,
+    FencedError,
+    InvalidEventError,
     Mode,
     NewEvent,
     Published,
+    TransactionAbortedError,
 )
 from hooklane.schemas.decode import decode
 from hooklane.schemas.event import Event, SourceRecord
@@ -129,6 +135,154 @@ def test_too_large_an_event_is_a_delivery_error(kafka: Kafka, prefix: str) -> No
     assert len(read_topic(kafka, topic)) == 1
 
 
+def values(kafka: Kafka, topic: str) -> list[bytes | None]:
+    return [stored.value for stored in read_topic(kafka, topic)]
+
+
+def test_events_of_a_transaction_appear_together_or_not_at_all(kafka: Kafka, prefix: str) -> None:
+    """Two topics; an exception takes all away; a failed event too, and the publisher goes on."""
+    one, two = (create_topic(kafka, f"{prefix}.{name}") for name in ("one", "two"))
+    quick = {**properties(kafka), "topic.metadata.propagation.max.ms": 300}
+    with EventPublisher(quick, source="/x", transactional_id=prefix) as publisher:
+        with publisher.transaction():
+            receipt = publisher.submit(one, NewEvent(type="x", data=1))
+            publisher.publish(two, NewEvent(type="x", data=2))
+            assert values(kafka, one) == values(kafka, two) == []
+        assert receipt.result(0).topic == one
+
+        def broken_off() -> None:
+            with publisher.transaction():
+                publisher.publish(one, NewEvent(type="x", data=3))
+                publisher.submit(two, NewEvent(type="x", data=4))
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            broken_off()
+
+        def one_fails() -> None:
+            with publisher.transaction():
+                publisher.submit(one, NewEvent(type="x", data=5))
+                publisher.submit(f"{prefix}.none", NewEvent(type="x", data=6))
+
+        with pytest.raises(TransactionAbortedError, match=r"\.none was not .*UNKNOWN_TOPIC"):
+            one_fails()
+        with publisher.transaction():
+            publisher.submit(one, NewEvent(type="x", data=7))
+    assert (values(kafka, one), values(kafka, two)) == ([b"1", b"7"], [b"2"])
+
+
+def test_publisher_that_was_fenced_says_so(kafka: Kafka, prefix: str) -> None:
+    """The newer one of a transactional id goes on; what the older had open is not there."""
+    topic = create_topic(kafka, f"{prefix}.events")
+
+    def publish(publisher: EventPublisher, data: str) -> None:
+        with publisher.transaction():
+            publisher.submit(topic, NewEvent(type="x", data=data))
+            publisher.flush()
+            if data == "old":
+                publish(newer, "new")
+
+    older = EventPublisher(properties(kafka), source="/x", transactional_id=prefix)
+    newer = EventPublisher(properties(kafka), source="/x", transactional_id=prefix)
+    for _ in range(2):
+        with pytest.raises(FencedError, match="give each its own"):
+            publish(older, "old")
+    older.close()
+    newer.close()
+    assert values(kafka, topic) == [b'"new"']
+
+
+def test_records_that_time_out_in_a_transaction_take_a_new_producer(
+    kafka: Kafka, prefix: str
+) -> None:
+    """The transaction is aborted, and the next one of the same publisher comes to be."""
+    topic = create_topic(kafka, f"{prefix}.events")
+    impatient = {**properties(kafka), "message.timeout.ms": 400}
+    with EventPublisher(impatient, source="/x", transactional_id=prefix) as publisher:
+
+        def publish(*topics: str) -> None:
+            with publisher.transaction():
+                for one in topics:
+                    publisher.submit(one, NewEvent(type="x", data=one == topic))
+
+        with pytest.raises(TransactionAbortedError, match="MSG_TIMED_OUT"):
+            publish(topic, f"{prefix}.none")
+        before = publisher._sender._producer  # type: ignore[attr-defined]
+        publish(topic)
+        publish(topic)
+        assert publisher._sender._producer is not before  # type: ignore[attr-defined]
+    assert values(kafka, topic) == [b"true"] * 2
+
+
+async def test_asyncio_transaction(kafka: Kafka, prefix: str) -> None:
+    """By tasks of the block; a cancelled block leaves nothing, and the next one goes on."""
+    topic = create_topic(kafka, f"{prefix}.events")
+
+    async def transact(numbers: range, *, wait: bool = False) -> None:
+        async with publisher.transaction():
+            await asyncio.gather(
+                *(publisher.publish(topic, NewEvent(type="x", data=n)) for n in numbers)
+            )
+            if wait:
+                published.set()
+                await asyncio.Event().wait()
+
+    published = asyncio.Event()
+    publisher = AsyncEventPublisher(properties(kafka), source="/x", transactional_id=prefix)
+    async with publisher:
+        await transact(range(20))
+        cancelled = asyncio.create_task(transact(range(20, 30), wait=True))
+        await asyncio.wait_for(published.wait(), 30)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        await transact(range(30, 33))
+    wanted = [*range(20), *range(30, 33)]
+    assert values(kafka, topic) == [b"%d" % n for n in wanted]
+
+
+def test_transaction_that_a_killed_process_left_open_is_ended(kafka: Kafka, prefix: str) -> None:
+    """The next publisher of the id begins at once, and nothing of the killed one is there."""
+    topic = create_topic(kafka, f"{prefix}.events")
+    program = """
+        import os, signal, sys
+        from hooklane.producer import EventPublisher, NewEvent
+        publisher = EventPublisher(
+            {"bootstrap.servers": sys.argv[1]}, source="/x", transactional_id=sys.argv[2]
+        )
+        with publisher.transaction():
+            publisher.publish(sys.argv[3], NewEvent(type="x", data="killed"))
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    command += [kafka.bootstrap_servers, prefix, topic]
+    assert subprocess.run(command, timeout=60, check=False).returncode == -9
+    with (
+        EventPublisher(properties(kafka), source="/x", transactional_id=prefix) as publisher,
+        publisher.transaction(),
+    ):
+        publisher.publish(topic, NewEvent(type="x", data="next"))
+    assert values(kafka, topic) == [b'"next"']
+
+
+def test_avro_event_is_in_kafka(kafka: Kafka, prefix: str, tmp_path: Path) -> None:
+    """Single-object encoding, which fastavro reads by the schema file alone."""
+    topic = create_topic(kafka, f"{prefix}.events")
+    fields = [{"name": "amount", "type": "double"}]
+    schema: dict[str, object] = {"type": "record", "name": "Paid", "fields": fields}
+    (tmp_path / "invoice.paid.avsc").write_text(json.dumps(schema))
+    with EventPublisher(properties(kafka), source="/x", schemas=tmp_path) as publisher:
+        publisher.publish(topic, NewEvent(type="invoice.paid", data={"amount": 12.5}))
+        with pytest.raises(InvalidEventError, match=r"\$"):
+            publisher.publish(topic, NewEvent(type="invoice.paid", data={"amount": "much"}))
+    (stored,) = read_topic(kafka, topic)
+    assert dict(stored.headers)["content-type"] == b"application/avro"
+    assert stored.value is not None
+    datum = io.BytesIO(stored.value[10:])
+    read = fastavro.schemaless_reader(datum, fastavro.parse_schema(schema), None)
+    assert read == {"amount": 12.5}
+
+
 def test_flush_at_the_end_of_the_process(kafka: Kafka, prefix: str) -> None:
     """A program that ends without closing its publisher loses nothing."""
     topic = create_topic(kafka, f"{prefix}.events")
@@ -169,19 +323,36 @@ def test_failure_at_the_end_of_the_process_is_shown(kafka: Kafka, prefix: str) -
     assert "not closed: 1 events were not delivered; the first: event e-1" in done.stderr
 
 
-def test_the_example_in_the_docs_works(kafka: Kafka, prefix: str) -> None:
-    """The Python example of docs/events.md publishes its event."""
-    topic = create_topic(kafka, f"{prefix}.events")
+def test_the_examples_in_the_docs_work(kafka: Kafka, prefix: str, tmp_path: Path) -> None:
+    """Those of docs/events.md that publish, one after the other, with a folder of schemas."""
+    topics = ("billing.events", "orders.events", "stock.events")
     page = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    program = example.replace("localhost:9092", kafka.bootstrap_servers)
-    program = program.replace('"billing.events"', repr(topic))
+    examples = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    program = "".join(one for one in examples if "localhost:9092" in one)
+    program = program.replace("localhost:9092", kafka.bootstrap_servers)
+    program = program.replace('"orders-1"', repr(prefix))
+    for topic in topics:
+        program = program.replace(f'"{topic}"', repr(create_topic(kafka, f"{prefix}.{topic}")))
+    (tmp_path / "schemas").mkdir()
+    amount = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
+    fields = [{"name": "amount", "type": amount}]
+    schema = {"type": "record", "name": "Paid", "fields": fields}
+    (tmp_path / "schemas" / "invoice.paid.avsc").write_text(json.dumps(schema))
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    (stored,) = read_topic(kafka, topic)
-    assert (stored.key, stored.value) == (b"c-42", b'{"amount":120}')
+    plain, avro = read_topic(kafka, f"{prefix}.billing.events")
+    assert (plain.key, plain.value) == (b"c-42", b'{"amount":120}')
+    assert avro.value is not None
+    assert avro.value[10:] == b"\x04\x04\xe2"
+    for topic, key in zip(topics[1:], (b"o-7", b"s-3"), strict=True):
+        assert [one.key for one in read_topic(kafka, f"{prefix}.{topic}")] == [key]
 
 
 def test_lane_partition_is_librdkafkas_consistent_one(kafka: Kafka, prefix: str) -> None:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -34,30 +35,39 @@ def ensure_jars() -> Path:
         KafkaUnavailableError: Java or Maven is missing, or Maven could not fetch the jars.
     """
     _require_java()
-    wanted = _JARS / hashlib.sha256(_POM.read_bytes()).hexdigest()[:12]
-    if not wanted.is_dir():
-        _fetch(wanted)
-    return wanted
+    return fetched("Apache Kafka", _POM, _JARS)
 
 
-def _fetch(wanted: Path) -> None:
+def fetched(
+    what: str, pom: Path, place: Path, prepare: Callable[[Path], None] = lambda _: None
+) -> Path:
+    """The folder in `place` with the dependencies of a `pom.xml`, as `prepare` has left it.
+
+    Raises:
+        KafkaUnavailableError: Maven is missing, or could not fetch them.
+    """
+    wanted = place / hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
+    if wanted.is_dir():
+        return wanted
     maven = shutil.which("mvn")
     if maven is None:
         raise KafkaUnavailableError(
-            "The tests fetch Apache Kafka with Maven, which is not here: install Maven, so that "
+            f"The tests fetch {what} with Maven, which is not here: install Maven, so that "
             "`mvn` is on the PATH, or name a running cluster in HOOKLANE_TEST_BOOTSTRAP_SERVERS."
         )
-    _JARS.mkdir(exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=_JARS))
+    place.mkdir(exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=place))
     try:
-        _copy_dependencies(maven, partial)
+        _copy_dependencies(what, maven, pom, partial)
+        prepare(partial)
         _put_in_place(partial, wanted)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    return wanted
 
 
-def _copy_dependencies(maven: str, into: Path) -> None:
-    command = [maven, "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies"]
+def _copy_dependencies(what: str, maven: str, pom: Path, into: Path) -> None:
+    command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
     try:
         done = subprocess.run(
             [*command, f"-DoutputDirectory={into}"],
@@ -69,12 +79,12 @@ def _copy_dependencies(maven: str, into: Path) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise KafkaUnavailableError(
-            f"Maven did not fetch Apache Kafka within {_FETCH_TIMEOUT_S:.0f} s: check its "
+            f"Maven did not fetch {what} within {_FETCH_TIMEOUT_S:.0f} s: check its "
             f"repository, or run `{' '.join(command)}` by hand."
         ) from error
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip()
-        raise KafkaUnavailableError(f"Maven could not fetch Apache Kafka: {said[-2000:]}")
+        raise KafkaUnavailableError(f"Maven could not fetch {what}: {said[-2000:]}")
 
 
 def _put_in_place(partial: Path, wanted: Path) -> None:

@@ -20,8 +20,8 @@ _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafka-starter")
 class Jvm:
     """A running `java`, started with the test run's process as its keeper."""
 
-    def __init__(self, arguments: Sequence[str], output: Path) -> None:
-        java = shutil.which("java") or "java"
+    def __init__(self, arguments: Sequence[str], output: Path, java: str | None = None) -> None:
+        java = java or shutil.which("java") or "java"
         # Through this file as a program: it ties itself to its parent, then becomes java.
         command = [sys.executable, "-ISE", __file__, str(os.getpid()), java, *arguments]
         with output.open("ab") as out:

@@ -98,6 +98,8 @@ MODULES = [
     "hooklane.schemas.records",
     "hooklane.schemas.topics",
     "hooklane.producer",
+    "hooklane.producer.testing",
+    "hooklane.schemas.event_types_read",
 ]
 
 

@@ -22,6 +22,7 @@ from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.settings_console import ConsoleSettings
 from hooklane.runtime.settings_delivery import DeliverySettings
 from hooklane.runtime.settings_sections import (
+    EventsSettings,
     FanoutSettings,
     HttpSettings,
     KafkaSettings,
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
 
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
+    events: EventsSettings = EventsSettings()
     fanout: FanoutSettings = FanoutSettings()
     retrier: RetrierSettings = RetrierSettings()
     retry: RetrySettings = RetrySettings()

@@ -33,9 +33,7 @@ from hooklane.schemas.records import (
     Span,
 )
 from hooklane.schemas.records_operator import AuditRecord, AuditState, Fate, LetterMark
-
-MARKER = b"\xc3\x01"
-_HEADER = len(MARKER) + 8
+from hooklane.schemas.single_object import HEADER, MARKER, fingerprint
 
 R = TypeVar("R")
 Fields = Mapping[str, Any]
@@ -72,7 +70,7 @@ class Codec(Generic[R]):
         folder = schemas if schemas is not None else files("hooklane.schemas") / "avro"
         source = json.loads((folder / f"{name}.avsc").read_text())
         self._schema = fastavro.parse_schema(source)
-        self._prefix = MARKER + _fingerprint(source)
+        self._prefix = MARKER + fingerprint(source)
         self._plain = plain_form(kind)
         self._build = build
         self._datum = datum or self._datum_by_fastavro
@@ -81,7 +79,7 @@ class Codec(Generic[R]):
         for file in folder.iterdir():
             if earlier.fullmatch(file.name):
                 older = json.loads(file.read_text())
-                self._writers[_fingerprint(older)] = fastavro.parse_schema(older)
+                self._writers[fingerprint(older)] = fastavro.parse_schema(older)
 
     def encode(self, record: R) -> bytes:
         """The record's bytes, by the newest schema."""
@@ -89,7 +87,7 @@ class Codec(Generic[R]):
 
     def wrote(self, data: bytes) -> bool:
         """Whether these bytes are of this kind, by a schema that is known here."""
-        return data[:2] == MARKER and data[2:_HEADER] in self._writers
+        return data[:2] == MARKER and data[2:HEADER] in self._writers
 
     def decode(self, data: bytes) -> R:
         """Read a record, whichever known schema wrote it.
@@ -98,13 +96,13 @@ class Codec(Generic[R]):
             UnknownSchemaError: this version lacks the writer's schema; leave the record alone.
             BrokenRecordError: the bytes are not such a record.
         """
-        if data[:2] != MARKER or len(data) < _HEADER:
+        if data[:2] != MARKER or len(data) < HEADER:
             raise BrokenRecordError("not an Avro single object (no C3 01 marker)")
-        writer = self._writers.get(data[2:_HEADER])
+        writer = self._writers.get(data[2:HEADER])
         if writer is None:
-            raise UnknownSchemaError(f"no schema with fingerprint {data[2:_HEADER].hex()}")
+            raise UnknownSchemaError(f"no schema with fingerprint {data[2:HEADER].hex()}")
         datum = io.BytesIO(data)
-        datum.seek(_HEADER)
+        datum.seek(HEADER)
         try:
             found = fastavro.schemaless_reader(datum, writer, self._schema)
             record = self._build(found)  # type: ignore[arg-type]  # a record schema reads to a dict
@@ -118,12 +116,6 @@ class Codec(Generic[R]):
         out = io.BytesIO()
         fastavro.schemaless_writer(out, self._schema, self._plain(record))
         return out.getvalue()
-
-
-def _fingerprint(schema: Any) -> bytes:
-    """The schema's CRC-64-AVRO, little-endian, as it stands in a record."""
-    canonical = fastavro.schema.to_parsing_canonical_form(schema)
-    return bytes.fromhex(fastavro.schema.fingerprint(canonical, "CRC-64-AVRO"))
 
 
 def _event(found: Fields) -> Event:
