@@ -27,6 +27,7 @@ from tests.kafka.fetch import KafkaUnavailableError
 from tests.kafka.records import Outgoing
 from tests.registry.apicurio import Apicurio, Reference
 from tests.support.links import Links
+from tests.support.processes import hooklane_ok
 from tests.support.site import Site
 from tests.support.webhook_sink import WebhookSink
 
@@ -173,7 +174,8 @@ def test_avro_is_delivered_as_json_and_what_is_bad_is_not(
 def test_what_waits_in_the_backlog_is_json(
     fast: Site, sink: WebhookSink, registry: Apicurio
 ) -> None:
-    """The retrier needs neither registry nor schemas: a redirected delivery is JSON already."""
+    """The retrier needs neither registry nor schemas: a redirected delivery is JSON already, and so
+    is a replayed one; a trace looks at the data too."""
     schema = registry.register("counted", COUNTED)
     fast.subscribe("a", sink.url("a"), state="paused")
     with fast.fanout(SCHEMA_REGISTRY__URL=registry.url) as fanout:
@@ -181,8 +183,19 @@ def test_what_waits_in_the_backlog_is_json(
         fast.publish([counted(schema, 1, 0)])
         fanout.wait_for(lambda: fanout.metric("hooklane_redirects_total") == 1)
         assert fanout.terminate() == 0
-    [task] = fast.tasks().values()
-    assert (task.event.content_type, task.event.data) == ("application/json", b'{"n":1}')
+    operator = fast.environment(SCHEMA_REGISTRY__URL=registry.url)
+    hooklane_ok(operator, "replay", "-s", "a", "--topic", fast.events, "--since", "1h")
+    tasks = list(fast.tasks().values())
+    assert sorted(bool(task.run) for task in tasks) == [False, True]
+    for task in tasks:
+        assert (task.event.content_type, task.event.data) == ("application/json", b'{"n":1}')
+    fast.subscribe("b", sink.url("b"), match={"filters": [{"cel": "data.n == 1"}]})
+    fast.subscribe("c", sink.url("c"), match={"filters": [{"cel": "data.n == 2"}]})
+    traced = hooklane_ok(
+        operator, "trace", "--topic", fast.events, "--key", "k", "--output", "json"
+    )
+    concerned = {one["subscription"] for one in json.loads(traced)[0]["subscriptions"]}
+    assert concerned == {"a", "b"}
 
 
 def test_a_registry_that_is_down_at_the_start_is_waited_for(
@@ -206,7 +219,7 @@ def test_a_registry_that_is_down_at_the_start_is_waited_for(
         waits = [one for one in fanout.log_lines() if one["event"] == "schema_registry.waits"]
         assert len(waits) == 1
         assert f"http://127.0.0.1:{port} does not answer" in waits[0]["reason"]
-        assert fanout.metric(WAITING) == 0
+        fanout.wait_for(lambda: fanout.metric(WAITING) == 0)
         assert fanout.terminate() == 0
     assert site.dead_letters() == []
 

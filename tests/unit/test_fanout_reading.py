@@ -352,4 +352,4 @@ def test_warned_events_are_delivered_and_counted(tmp_path: Path) -> None:
     assert len(lines) == 11
     assert lines[0]["type"] == "paid"
     assert lines[0]["offset"] == 1
-    assert lines[0]["reason"] == '$.amount: the value is not of type "integer"'
+    assert lines[0]["reason"].endswith('$.amount: the value is not of type "integer"')

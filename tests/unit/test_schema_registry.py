@@ -1,11 +1,5 @@
 """The registry's client on real sockets: what is asked, what is missing, what is no answer."""
 
-import json
-import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,49 +12,9 @@ from hooklane.runtime.settings_sections import SchemaRegistrySettings
 from hooklane.schemas.registry_schemas import KnownSchemas, MissingSchema, RegisteredSchema
 from tests.support.fanout_facts import HandClock
 from tests.support.receiver_tls import Authority
+from tests.support.registry_answers import Answers, serving
 
-Answers = dict[str, tuple[int, Any]]
 NOT_FOUND = {"error_code": 40403, "message": "Schema not found"}
-
-
-class Served:
-    """A registry with these answers by path; notes what it was asked and with which credentials."""
-
-    def __init__(self, answers: Answers) -> None:
-        self.answers = answers
-        self.asked: list[tuple[str, str | None]] = []
-        self.url = ""
-
-
-@contextmanager
-def serving(answers: Answers, tls: ssl.SSLContext | None = None) -> Iterator[Served]:
-    served = Served(answers)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            served.asked.append((self.path, self.headers.get("authorization")))
-            status, body = served.answers.get(self.path, (404, {"error_code": 404}))
-            data = body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    served.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield served
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 async def asked(

@@ -31,20 +31,17 @@ class EventJudge:
 
     def refusal(self, event: Event) -> Unreadable | None:
         """Why the event is refused; None: it goes on."""
-        kind = self._types.get(event.attributes["type"])
-        # A tombstone, or an event without data, has nothing that a schema speaks of.
-        if kind is None or not event.data:
-            return None
-        fault = _fault(kind, event)
-        if fault is None:
+        refusal = refusal_of(self._types, event)
+        if refusal is None:
             return None
         self._metrics.invalid_events.inc()
         if self._refuses:
-            return Unreadable(f"the data does not fit the schema of {kind.name}: {fault}")
-        self._warn(kind.name, event, fault)
+            return refusal
+        self._warn(event, refusal.reason)
         return None
 
-    def _warn(self, kind: str, event: Event, fault: str) -> None:
+    def _warn(self, event: Event, reason: str) -> None:
+        kind = event.attributes["type"]
         unlogged = self._quota.take("event.invalid", kind, self._monotonic())
         if unlogged is not None:
             more = {"unlogged": unlogged} if unlogged else {}
@@ -55,9 +52,21 @@ class EventJudge:
                 partition=event.partition,
                 offset=event.offset,
                 event_id=event.attributes["id"],
-                reason=fault,
+                reason=reason,
                 **more,
             )
+
+
+def refusal_of(types: EventTypes, event: Event) -> Unreadable | None:
+    """Why an event does not fit its type's schema, with the place; None if it does, or has none."""
+    kind = types.get(event.attributes["type"])
+    # A tombstone, or an event without data, has nothing that a schema speaks of.
+    if kind is None or not event.data:
+        return None
+    fault = _fault(kind, event)
+    if fault is None:
+        return None
+    return Unreadable(f"the data does not fit the schema of {kind.name}: {fault}")
 
 
 def _fault(kind: EventType, event: Event) -> str | None:

@@ -10,6 +10,7 @@ from typing import cast
 
 from confluent_kafka import Message, TopicPartition
 
+from hooklane.ops.event_reading import EventReading
 from hooklane.ops.log_reader import LogReader, Span, Spans
 from hooklane.ops.output import notice
 from hooklane.ops.replay_plan import Passed, Replay, ReplayCount, ReplaySelection
@@ -86,7 +87,8 @@ class ReplayDesk:
     def replay(self, run: str, entry: Entry, selection: ReplaySelection) -> Replay:
         """What decides about each event."""
         group, tenants = self._settings.fanout.group_id, tenants_from(self._settings)
-        return Replay(run, entry, group, selection, tenants)
+        read = EventReading(self._settings).read
+        return Replay(run, entry, group, selection, tenants, read)
 
     def spans(self, selection: ReplaySelection) -> dict[Partition, Span]:
         """Where the events of this time are."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, Self, assert_never
 
 from hooklane.fanout.match import Matcher
+from hooklane.ops.event_reading import Read
 from hooklane.ops.log_selection import Window, typed_keys
 from hooklane.ops.redrive_plan import new_webhook_id
 from hooklane.ops.runs import window_of
@@ -31,7 +32,7 @@ class Passed(StrEnum):
 
 REMEDIES: Final = {
     Passed.BEFORE: "older than its effective_from; --before-subscription takes them too",
-    Passed.UNREADABLE: "they are no events",
+    Passed.UNREADABLE: "they are no events, or their data is refused",
     Passed.TOO_LARGE: "raise max.message.bytes of the backlog",
 }
 
@@ -81,7 +82,8 @@ class ReplayCount:
 
 
 class Replay:
-    """Decides for one run. `group`: the fan-out's, whose lanes these events had."""
+    """Decides for one run. `group`: the fan-out's, whose lanes these events had; `read` reads its
+    records as the fan-out does."""
 
     def __init__(
         self,
@@ -90,8 +92,10 @@ class Replay:
         group: str,
         selection: ReplaySelection,
         tenants: TenantRules = NO_TENANTS,
+        read: Read = decode,
     ) -> None:
         self._run = run
+        self._read = read
         self._entry = entry
         self._group = group
         self._selection = selection
@@ -109,7 +113,7 @@ class Replay:
             selection.keys is None or record.key in selection.keys
         ):
             return Passed.OTHER
-        decoded = decode(record)
+        decoded = self._read(record)
         match decoded:
             case Unreadable():
                 return Passed.UNREADABLE

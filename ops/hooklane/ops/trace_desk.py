@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from hooklane.fanout.match_explain import explain
 from hooklane.ops.event_places import EventPlaces, Source
+from hooklane.ops.event_reading import EventReading
 from hooklane.ops.lanes_read import LaneFinder
 from hooklane.ops.log_reader import open_reader
 from hooklane.ops.log_search import FullRecord, searched
@@ -71,7 +72,8 @@ class TraceDesk:
         self._reader.close()
 
     def finder(self) -> EventFinder:
-        return EventFinder(self._reader, self._places, self.topics, self._names.attempts)
+        read = EventReading(self._settings).looked_at
+        return EventFinder(self._reader, self._places, self.topics, self._names.attempts, read)
 
     def book(self) -> SubscriptionBook:
         return ConfigTopic(self._settings).read()

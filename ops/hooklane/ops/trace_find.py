@@ -10,13 +10,13 @@ from confluent_kafka import Message
 
 from hooklane.ops.attempts_view import AttemptSelection
 from hooklane.ops.event_places import EventPlaces
+from hooklane.ops.event_reading import Read
 from hooklane.ops.log_reader import LogReader, Span
 from hooklane.ops.log_search import FullRecord, Keep, headers_of, searched
 from hooklane.ops.log_selection import Newest, Window
 from hooklane.ops.output import notice
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.schemas.codec import ATTEMPTS, CodecError
-from hooklane.schemas.decode import decode
 from hooklane.schemas.event import Event, SourceRecord, Told
 
 _PLACE: Final = re.compile(r"(.+)-(0|[1-9][0-9]*)-(0|[1-9][0-9]*)")
@@ -45,11 +45,18 @@ class _Wanted:
 
 
 class EventFinder:
-    """Looks in these event topics, and in the attempts for a webhook's id."""
+    """Looks in these event topics, and in the attempts for a webhook's id. `read` reads records as
+    the fan-out does."""
 
     def __init__(
-        self, reader: LogReader, places: EventPlaces, topics: Sequence[str], attempts: str
+        self,
+        reader: LogReader,
+        places: EventPlaces,
+        topics: Sequence[str],
+        attempts: str,
+        read: Read,
     ) -> None:
+        self._read = read
         self._reader = reader
         self._places = places
         self._topics = topics
@@ -136,7 +143,7 @@ class EventFinder:
             line.value,
             line.headers,
         )
-        return FoundEvent(record, decode(record))
+        return FoundEvent(record, self._read(record))
 
 
 def _id(found: FoundEvent) -> str | None:

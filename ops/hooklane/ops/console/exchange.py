@@ -6,12 +6,12 @@ from typing import Final
 
 from hooklane.delivery.asked import Documents
 from hooklane.delivery.request import AttemptFacts, RefusedError, SetupError, build
+from hooklane.ops.event_reading import Read
 from hooklane.ops.log_reader import LogReader, Span
 from hooklane.ops.log_search import FullRecord, searched
 from hooklane.runtime.errors import TopicsError
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.schemas.book import Entry
-from hooklane.schemas.decode import decode
 from hooklane.schemas.event import Event, SourceRecord
 from hooklane.schemas.records import DeliveryAttempt
 
@@ -47,11 +47,13 @@ def record_at(reader: LogReader, topic: str, partition: int, offset: int) -> Ful
     return next(iter(list(found)), None)
 
 
-def made_request(reader: LogReader, attempt: DeliveryAttempt, entry: Entry | None) -> Made | str:
+def made_request(
+    reader: LogReader, read: Read, attempt: DeliveryAttempt, entry: Entry | None
+) -> Made | str:
     """The request, by the document that is in force now; else why it is not known."""
     if entry is None or entry.uid != attempt.uid:
         return "The subscription is another one by now, or deleted."
-    event = _event(reader, attempt)
+    event = _event(reader, read, attempt)
     if event is None:
         return "Its event is no more in its topic, or is not from there (a test event)."
     destination = Documents().of(entry.subscription).destination
@@ -77,7 +79,7 @@ def made_request(reader: LogReader, attempt: DeliveryAttempt, entry: Entry | Non
     )
 
 
-def _event(reader: LogReader, attempt: DeliveryAttempt) -> Event | None:
+def _event(reader: LogReader, read: Read, attempt: DeliveryAttempt) -> Event | None:
     try:
         line = record_at(reader, attempt.topic, attempt.partition, attempt.sequence)
         topic_id = reader.topic_id(attempt.topic)
@@ -95,7 +97,7 @@ def _event(reader: LogReader, attempt: DeliveryAttempt) -> Event | None:
         line.value,
         line.headers,
     )
-    found = decode(source)
+    found = read(source)
     if not isinstance(found, Event) or found.attributes["id"] != attempt.event_id:
         return None
     return found

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from hooklane.ops.attempts_view import attempt_row
 from hooklane.ops.console.exchange import Made, made_request, record_at
 from hooklane.ops.console.office import Office
+from hooklane.ops.event_reading import EventReading
 from hooklane.ops.log_reader import open_reader
 from hooklane.ops.log_selection import content, cut_content
 from hooklane.schemas.codec import ATTEMPTS, CodecError
@@ -29,7 +30,8 @@ def routes(office: Office) -> list[Route]:
                 attempt = ATTEMPTS.decode(line.value)
             except CodecError as error:
                 raise HTTPException(404, str(error)) from error
-            return attempt, made_request(reader, attempt, book.entry(attempt.subscription))
+            read = EventReading(office.settings).looked_at
+            return attempt, made_request(reader, read, attempt, book.entry(attempt.subscription))
 
     async def page(request: Request) -> Response:
         place = request.path_params
