@@ -180,7 +180,12 @@ def test_a_pattern_that_searches_for_ever_is_a_fault(tmp_path: Path) -> None:
             "a.json, $['$schema']: must be",
         ),
         ("a.json", {"properties": {"b": {"type": "strin"}}}, "a.json, $.properties.b.type: "),
-        ("a.json", {"$ref": "other.json"}, "is outside the file: put what is shared under $defs"),
+        ("a.json", {"$ref": "other.json"}, "a $ref leads to what is in the same file"),
+        (
+            "a.json",
+            {"$ref": "http://localhost:1/a.json"},
+            "a $ref leads to what is in the same file",
+        ),
         ("a.json", {"$ref": "#/$defs/none"}, "a.json, $: "),
         ("a.json", {"pattern": "("}, "a.json, $.pattern: "),
         ("a.json", {"type": "string", "examples": ["a", 1]}, "a.json, example 2, $: "),

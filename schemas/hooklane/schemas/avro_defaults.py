@@ -47,6 +47,8 @@ def json_default(schema: Any, default: Any, names: Mapping[str, Any]) -> Any:
             default = default.encode("latin-1")
         case "float" | "double":
             default = float(default)
+        case _:
+            pass
     form = form_of(whole)
     return default if form is None else form.read(default, whole)
 
@@ -70,7 +72,8 @@ def _whole(schema: Any, names: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_of(schema: Any, default: object, names: Mapping[str, Any]) -> bool:
-    kind = _whole(schema, names)["type"]
+    kind: str = _whole(schema, names)["type"]
     if isinstance(default, bool):
         return kind == "boolean"
-    return isinstance(default, _KINDS.get(kind, (object,)))
+    kinds: tuple[type, ...] = _KINDS.get(kind, (object,))
+    return any(isinstance(default, one) for one in kinds)

@@ -148,7 +148,8 @@ def _fits(schema: Mapping[str, Any], value: object) -> bool:
         case "int" | "long" as kind:
             whole = isinstance(value, int) and not isinstance(value, bool)
             return whole and _in_range(kind, value)
-    return False
+        case _:
+            return False
 
 
 def _in_range(kind: str, value: Any) -> bool:

@@ -133,18 +133,16 @@ def _tag(schema: Any, names: Mapping[str, Any]) -> Any:
             return schema if form is None else _named({"type": schema}, form)
         case list():
             return [_tag(one, names) for one in schema]
-        case {"type": kind, **rest}:
-            copy = {name: value for name, value in rest.items() if name not in _MARKS}
+        case _:
+            copy = {name: value for name, value in schema.items() if name not in _MARKS}
             copy.pop("logicalType", None)
             for inner in ("items", "values"):
                 if inner in copy:
                     copy[inner] = _tag(copy[inner], names)
-            if kind == "record":
+            if copy["type"] == "record":
                 copy["fields"] = [_tag_field(field, names) for field in copy["fields"]]
             form = form_of(schema)
-            copy = {"type": kind, **copy}
             return copy if form is None else _named(copy, form)
-    return schema
 
 
 def _tag_field(field: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,7 +188,8 @@ def _mentioned(schema: Any, *, top: bool = False) -> set[str]:
             return set().union(*(_mentioned(field["type"]) for field in fields))
         case {"items": inner} | {"values": inner}:
             return _mentioned(inner)
-    return set()
+        case _:
+            return set()
 
 
 def _without_bytes(value: Any) -> Any:
@@ -202,7 +201,8 @@ def _without_bytes(value: Any) -> Any:
             return [_without_bytes(one) for one in value]
         case dict():
             return {name: _without_bytes(one) for name, one in value.items()}
-    return value
+        case _:
+            return value
 
 
 def _said(error: Exception) -> str:

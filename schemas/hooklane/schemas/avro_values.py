@@ -100,13 +100,13 @@ def _write_decimal(value: object, schema: Schema) -> bytes:
     shift = exponent + schema.get("scale", 0)
     whole, rest = int("".join(map(str, digits))), 0
     if shift >= 0:
-        whole *= 10**shift
+        whole *= _units(shift)
     else:
-        whole, rest = divmod(whole, 10**-shift)
+        whole, rest = divmod(whole, _units(-shift))
     if rest or len(str(whole)) > schema["precision"]:
         raise ValueError("more digits than the schema has")
     whole = -whole if sign else whole
-    size = schema["size"] if schema["type"] == "fixed" else (whole.bit_length() + 8) // 8
+    size: int = schema["size"] if schema["type"] == "fixed" else (whole.bit_length() + 8) // 8
     return whole.to_bytes(size, "big", signed=True)
 
 
@@ -134,7 +134,12 @@ def _write_time(places: int, value: object, _schema: Schema) -> int:
     if found is None:
         raise ValueError("no time")
     seconds = int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3])
-    return seconds * 10**places + _fraction(found[4], places)
+    return seconds * _units(places) + _fraction(found[4], places)
+
+
+def _units(places: int) -> int:
+    units: int = 10**places
+    return units
 
 
 def _fraction(digits: str | None, places: int) -> int:
@@ -155,7 +160,7 @@ def _write_timestamp(places: int, zone: str, value: object, _schema: Schema) -> 
     if found is None or bool(zone) != bool(found[4] or found[5]):
         raise ValueError("no timestamp")
     whole = datetime.fromisoformat(f"{found[1]}T{found[2]}{found[5] or '+00:00'}")
-    return (whole - _EPOCH) // timedelta(seconds=1) * 10**places + _fraction(found[3], places)
+    return (whole - _EPOCH) // timedelta(seconds=1) * _units(places) + _fraction(found[3], places)
 
 
 def _read_uuid(raw: bytes, _schema: Schema) -> str:

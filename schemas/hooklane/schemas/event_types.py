@@ -3,7 +3,7 @@
 `read_event_types` of `event_types_read` makes them from a folder of schema files.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -74,13 +74,24 @@ class EventType:
 
 
 class EventTypes:
-    """The types of one folder, in the order of their names."""
+    """The types of one folder, in the order of their names. `earlier` are Avro schemas that records
+    may have been written by."""
 
-    def __init__(self, types: Mapping[str, EventType]) -> None:
+    def __init__(self, types: Mapping[str, EventType], earlier: Iterable[AvroSchema] = ()) -> None:
         self._types = {name: types[name] for name in sorted(types)}
+        current = (one.avro for one in self if one.avro is not None)
+        self._writers = {one.fingerprint: one for one in (*earlier, *current)}
 
     def get(self, name: str) -> EventType | None:
         return self._types.get(name)
+
+    def writer(self, fingerprint: bytes) -> AvroSchema | None:
+        """The schema that wrote a single object, by the eight bytes of its fingerprint."""
+        return self._writers.get(fingerprint)
+
+    @property
+    def has_avro(self) -> bool:
+        return bool(self._writers)
 
     def __iter__(self) -> Iterator[EventType]:
         return iter(self._types.values())

@@ -2,10 +2,12 @@
 
 `<type>.avsc` is an Avro record, `<type>.json` a JSON Schema 2020-12 of the data. What JSON Schema
 has an annotation for stands there (`title`, `description`, `deprecated`, `examples`); the rest is
-under `x-hooklane`. In Avro it is `doc`, and the attribute `hooklane` of the record.
+under `x-hooklane`. In Avro it is `doc`, and the attribute `hooklane` of the record. An Avro
+schema's earlier versions, `<type>.avsc.<n>`, keep what they wrote readable.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +20,7 @@ from hooklane.schemas.event_types import EventType, EventTypes, EventTypesError,
 from hooklane.schemas.event_types_fault import json_path
 from hooklane.schemas.event_types_json import json_judge
 
+_EARLIER: Final = re.compile(r"[^.].*\.avsc\.[0-9]+")
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
@@ -94,7 +97,19 @@ def judge_event_types(folder: Path) -> tuple[EventTypes, list[EventTypesError]]:
         for path, one in found.values()
         if one.replaced_by is not None and one.replaced_by not in seen
     ]
-    return EventTypes({name: one for name, (_, one) in found.items()}), faults
+    earlier = list(_earlier(folder, faults))
+    return EventTypes({name: one for name, (_, one) in found.items()}, earlier), faults
+
+
+def _earlier(folder: Path, faults: list[EventTypesError]) -> Iterator[AvroSchema]:
+    for path in sorted(folder.iterdir()):
+        if _EARLIER.fullmatch(path.name) and path.is_file():
+            try:
+                yield AvroSchema(_document(path))
+            except AvroSchemaError as error:
+                faults.append(EventTypesError(f"{path}: {error}"))
+            except EventTypesError as error:
+                faults.append(error)
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -114,6 +129,17 @@ def _read(path: Path, name: str, reader: "Callable[[str, dict[str, Any]], EventT
     fault = attribute_fault("type", name)
     if fault is not None:
         raise EventTypesError(f"{path}: the file's name is no event type: {fault}")
+    document = _document(path)
+    try:
+        return _with_good_examples(reader(name, document))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise EventTypesError(f"{path}, {json_path(first['loc'])}: {first['msg']}") from error
+    except EventTypesError as error:
+        raise EventTypesError(f"{path}, {error}") from error
+
+
+def _document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
@@ -125,13 +151,7 @@ def _read(path: Path, name: str, reader: "Callable[[str, dict[str, Any]], EventT
         raise EventTypesError(f"{path}: is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise EventTypesError(f"{path}: is not a JSON object")
-    try:
-        return _with_good_examples(reader(name, document))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise EventTypesError(f"{path}, {json_path(first['loc'])}: {first['msg']}") from error
-    except EventTypesError as error:
-        raise EventTypesError(f"{path}, {error}") from error
+    return document
 
 
 def _json_schema(name: str, document: dict[str, Any]) -> EventType:
