@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any
 
 from hooklane.runtime.errors import UsageError
@@ -11,7 +12,7 @@ def overridden(sample: Any, changes: Sequence[str]) -> Any:
     """The sample with each `path=value`, in the order given; the sample itself stays as it is.
 
     A path is names and places, such as `lines.0.sku`; what is missing on the way is made. A value
-    that is JSON is that, anything else is text.
+    that is JSON is that, anything else is text; so is `9.00` in the place of a text.
 
     Raises:
         UsageError: one is not PATH=VALUE, or leads through what holds nothing.
@@ -21,7 +22,7 @@ def overridden(sample: Any, changes: Sequence[str]) -> Any:
         path, sign, value = change.partition("=")
         if not sign or not path:
             raise UsageError(f"--set {change!r} is not PATH=VALUE, such as amount=120.")
-        _put(data, path.split("."), _read(value), change)
+        _put(data, path.split("."), value, change)
     return data
 
 
@@ -33,23 +34,25 @@ def parsed_data(text: str) -> Any:
         raise UsageError(f"--data is not JSON: {error}.") from error
 
 
-def _read(value: str) -> Any:
+def _read(value: str, before: object) -> Any:
+    """`before`: what stands there."""
     try:
-        return json.loads(value)
+        found = json.loads(value)
     except ValueError:
         return value
+    return value if isinstance(before, str) and not isinstance(found, str | NoneType) else found
 
 
-def _put(data: Any, path: Sequence[str], value: Any, change: str) -> None:
+def _put(data: Any, path: Sequence[str], value: str, change: str) -> None:
     *way, last = path
     for step in way:
         data = _step(data, step, change)
     if isinstance(data, dict):
-        data[last] = value
+        data[last] = _read(value, data.get(last))
     elif isinstance(data, list) and _place(last, data, change) == len(data):
-        data.append(value)
+        data.append(_read(value, None))
     elif isinstance(data, list):
-        data[_place(last, data, change)] = value
+        data[_place(last, data, change)] = _read(value, data[_place(last, data, change)])
     else:
         raise _nothing_inside(change)
 
