@@ -1,8 +1,10 @@
 """From a NewEvent to a Kafka record: attributes, data, key, ids, trace context."""
 
 import json
+import os
+import pickle
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import pairwise
@@ -10,6 +12,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
@@ -175,6 +179,72 @@ def test_the_same_event_has_the_same_id() -> None:
     encoder = EventEncoder("/billing")
     assert encoder.encode("t", event) == encoder.encode("t", event)
     assert NewEvent(type="paid").id != event.id
+
+
+@given(
+    st.text(max_size=8) | st.just("x" * 4097),
+    st.none() | st.text(max_size=8) | st.just("ü" * 2100),
+    st.datetimes(timezones=st.sampled_from((UTC, timezone(timedelta(hours=-3))))),
+)
+def test_what_is_written_without_a_check_would_have_passed_it(
+    event_id: str, subject: str | None, time: datetime
+) -> None:
+    """The short way, for all but the first event of a kind, equals the long way, faults too."""
+    event = NewEvent(type="paid", id=event_id, subject=subject, time=time)
+    long, short = EventEncoder("/billing"), EventEncoder("/billing")
+    short.encode("t", NewEvent(type="paid"))
+    assert outcome(short, event) == outcome(long, event)
+
+
+def outcome(encoder: EventEncoder, event: NewEvent) -> OutgoingRecord | str:
+    try:
+        return encoder.encode("t", event)
+    except InvalidEventError as error:
+        return str(error)
+
+
+def test_timestamps_are_those_of_the_standard_library() -> None:
+    """Also when the second changes, and changes back."""
+    encoder = EventEncoder("/billing")
+    for seconds in (0, 0, 1, 0, 86_400):
+        time = TIME + timedelta(seconds=seconds, microseconds=7)
+        event = read(encoder.encode("t", NewEvent(type="paid", time=time)))
+        assert datetime.fromisoformat(event.attributes["time"]) == time
+
+
+def test_many_kinds_of_events_take_no_memory() -> None:
+    """What is kept of kinds of events is bounded, and the records stay right."""
+    encoder = EventEncoder("/billing")
+    for number in range(2500):
+        event = NewEvent(type=f"t{number}", source=f"/s{number}")
+        found = read(encoder.encode("t", event)).attributes
+        assert (found["type"], found["source"]) == (f"t{number}", f"/s{number}")
+    assert len(encoder._known) <= 1000
+
+
+def test_a_forked_process_has_ids_of_its_own() -> None:
+    """Parent and child share no randomness, though the parent has some in store."""
+    new_id()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, "\n".join(new_id() for _ in range(500)).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        theirs = {one[14:] for one in told.read().split()}
+    os.waitpid(child, 0)
+    assert len(theirs) == 500
+    assert not theirs & {new_id()[14:] for _ in range(500)}
+
+
+def test_events_can_be_copied_and_sent_between_processes() -> None:
+    """A NewEvent is a plain frozen dataclass to pickle, replace and compare."""
+    event = NewEvent(type="paid", key="k", data={"a": 1}, subject="s")
+    assert pickle.loads(pickle.dumps(event)) == event  # noqa: S301 - our own
+    assert replace(event, subject="z").id == event.id
+    with pytest.raises(FrozenInstanceError):
+        event.key = "other"  # type: ignore[misc]
 
 
 def test_ids_are_uuids_of_version_7() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 
 from hooklane.producer import (
     AsyncEventPublisher,
@@ -26,21 +27,44 @@ from hooklane.producer.configuration import publisher_properties
 from hooklane.producer.reports import Failures
 
 DONE = Published("t", 0, 7, 5, "e-1")
+TIMED_OUT = KafkaError(KafkaError._MSG_TIMED_OUT, "timed out")
 
 
-def a_receipt(event_id: str = "e-1", failures: Failures | None = None) -> Receipt:
-    return Receipt(event_id, failures or Failures(), lambda: None)
+class Stored:
+    """Where DONE is, as Kafka's report says it."""
+
+    def partition(self) -> int:
+        return DONE.partition
+
+    def offset(self) -> int:
+        return DONE.offset
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, DONE.timestamp_ms
 
 
-def failed(event_id: str = "e-1") -> DeliveryError:
-    return DeliveryError("t", event_id, "_MSG_TIMED_OUT", "timed out")
+class Desk:
+    """Nobody but the test serves reports here."""
+
+    def __init__(self) -> None:
+        self.failures = Failures()
+
+    def attend(self) -> None:
+        """The test reports when it likes."""
+
+    def failure(self, topic: str, event_id: str, error: KafkaError) -> DeliveryError:
+        return DeliveryError(topic, event_id, error.name(), error.str())
+
+
+def a_receipt(event_id: str = "e-1", desk: Desk | None = None) -> Receipt:
+    return Receipt(desk or Desk(), "t", event_id)
 
 
 def test_receipt_gives_what_became_of_the_event() -> None:
     """Published or the error; asked once or twice."""
     receipt = a_receipt()
     known = [receipt.done]
-    receipt.settle(DONE)
+    receipt.reported(None, Stored())
     assert [*known, receipt.done] == [False, True]
     assert receipt.result() == receipt.result(0) == DONE
 
@@ -52,7 +76,7 @@ def test_receipt_waits_in_several_threads() -> None:
     threads = [threading.Thread(target=lambda: found.append(receipt.result(10))) for _ in range(4)]
     for thread in threads:
         thread.start()
-    receipt.settle(DONE)
+    receipt.reported(None, Stored())
     for thread in threads:
         thread.join(10)
     assert found == [DONE] * 4
@@ -63,29 +87,29 @@ def test_receipt_does_not_wait_for_ever() -> None:
     receipt = a_receipt()
     with pytest.raises(TimeoutError, match="nothing is known of event e-1 yet"):
         receipt.result(0.01)
-    receipt.settle(DONE)
+    receipt.reported(None, Stored())
     assert receipt.result() == DONE
 
 
 def test_failure_that_was_seen_is_not_told_again() -> None:
     """Who asks the receipt has been told; a flush says nothing of it any more."""
-    failures = Failures()
-    receipt = a_receipt("e-1", failures)
-    receipt.settle(failed())
+    desk = Desk()
+    receipt = a_receipt("e-1", desk)
+    receipt.reported(TIMED_OUT, Stored())
     with pytest.raises(DeliveryError, match="event e-1 for topic t was not delivered: timed out"):
         receipt.result()
-    failures.raise_unseen()
+    desk.failures.raise_unseen()
 
 
 def test_failures_that_nobody_saw_are_told_once() -> None:
     """Their number is counted in full, the first hundred are kept, and each is told once."""
-    failures = Failures()
+    desk = Desk()
     for number in range(250):
-        a_receipt(f"e-{number}", failures).settle(failed(f"e-{number}"))
+        a_receipt(f"e-{number}", desk).reported(TIMED_OUT, Stored())
     with pytest.raises(UndeliveredError, match="250 events were not delivered") as caught:
-        failures.raise_unseen()
+        desk.failures.raise_unseen()
     assert (caught.value.count, len(caught.value.errors)) == (250, 100)
-    failures.raise_unseen()
+    desk.failures.raise_unseen()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,18 @@ _DEFAULTS: Properties = {
     "linger.ms": 5,
     "compression.type": "lz4",
 }
+_TRANSACTIONAL_ID = "transactional.id"
+# The coordinator is often still busy with the transaction before: 100 ms, the client's own
+# default, would be most of the time that a transaction takes.
+_TRANSACTIONAL_DEFAULTS: Properties = {"retry.backoff.ms": 10}
+
+
+def is_transactional(given: Properties) -> bool:
+    return bool(given.get(_TRANSACTIONAL_ID))
+
+
+def with_transactional_id(given: Properties, transactional_id: str | None) -> Properties:
+    return given if transactional_id is None else {**given, _TRANSACTIONAL_ID: transactional_id}
 
 
 def publisher_properties(given: Properties) -> dict[str, Any]:
@@ -35,4 +47,5 @@ def publisher_properties(given: Properties) -> dict[str, Any]:
                 "or events could be lost, doubled or reordered"
             )
     kept = {name: value for name, value in given.items() if _SAME.get(name, name) not in _ALWAYS}
-    return {**_DEFAULTS, **kept, **_ALWAYS}
+    further = _TRANSACTIONAL_DEFAULTS if is_transactional(given) else {}
+    return {**_DEFAULTS, **further, **kept, **_ALWAYS}

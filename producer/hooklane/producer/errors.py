@@ -7,7 +7,13 @@ PublishError
 ├── ClosedError           the publisher has been closed; nothing was sent
 ├── DeliveryError         Kafka did not take the event, or nobody knows whether it did
 ├── UnfinishedError       events are still on their way when the time for a flush was up
-└── UndeliveredError      events failed earlier and nobody had looked: raised by flush and close
+├── UndeliveredError      events failed earlier and nobody had looked: raised by flush and close
+├── RegistryError         the schema registry did not say the id of a schema; nothing was sent
+├── NoTransactionError    no place to publish, or to begin a transaction; nothing was sent
+└── TransactionError
+    ├── TransactionAbortedError   none of its events is there for a reader; it may be tried again
+    ├── TransactionUnknownError   nobody knows whether all of its events are there, or none
+    └── FencedError               another publisher has taken over the transactional id
 """
 
 
@@ -24,7 +30,11 @@ class InvalidEventError(PublishError, ValueError):
 
 
 class QueueFullError(PublishError):
-    pass
+    def __init__(self, event_id: str, seconds: float) -> None:
+        super().__init__(
+            f"the queue had no room for event {event_id} for {seconds:g} s: "
+            "Kafka takes events more slowly than they are published"
+        )
 
 
 class ClosedError(PublishError):
@@ -59,3 +69,27 @@ class UndeliveredError(PublishError):
         super().__init__(f"{count} events were not delivered; the first: {errors[0]}")
         self.errors = errors
         self.count = count
+
+
+class RegistryError(PublishError):
+    pass
+
+
+class NoTransactionError(PublishError):
+    pass
+
+
+class TransactionError(PublishError):
+    pass
+
+
+class TransactionAbortedError(TransactionError):
+    """Do the same again, with the same events, if they are still wanted."""
+
+
+class TransactionUnknownError(TransactionError):
+    """Publish the same events again, with the same ids, and receivers can recognise a repeat."""
+
+
+class FencedError(TransactionError):
+    """This publisher is of no more use: two of one `transactional_id` cannot live side by side."""

@@ -1,9 +1,11 @@
 """What Kafka said about an event, and which failures nobody has looked at yet."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event as Signal
 from threading import Lock
+from typing import Protocol, TypeAlias
+
+from confluent_kafka import KafkaError
 
 from hooklane.producer.errors import DeliveryError, UndeliveredError
 
@@ -19,6 +21,26 @@ class Published:
     offset: int
     timestamp_ms: int
     event_id: str
+
+
+class Stored(Protocol):
+    """What of Kafka's report says where the record is: `confluent_kafka.Message` has it."""
+
+    def partition(self) -> int | None: ...
+    def offset(self) -> int | None: ...
+    def timestamp(self) -> tuple[int, int]: ...
+
+
+class Desk(Protocol):
+    """Where reports come from."""
+
+    @property
+    def failures(self) -> "Failures": ...
+    def attend(self) -> None:
+        """Somebody waits for a report: serve them without delay."""
+
+    def failure(self, topic: str, event_id: str, error: KafkaError) -> DeliveryError:
+        """Kafka's word about a record, as this package says it."""
 
 
 class Failures:
@@ -41,6 +63,11 @@ class Failures:
         with self._lock:
             self._unseen.pop(id(error), None)
 
+    def forget(self) -> None:
+        """Somebody is told of all of them at once, in other words."""
+        with self._lock:
+            self._unseen, self._more = {}, 0
+
     def raise_unseen(self) -> None:
         """Tell the failures that nobody has seen; each is told once.
 
@@ -54,18 +81,22 @@ class Failures:
             raise UndeliveredError(errors, count)
 
 
+Place: TypeAlias = tuple[int, int, int]
+"""Partition, offset, milliseconds."""
+
+
 class Receipt:
     """The word on one event that was handed over: still out, published, or failed."""
 
-    __slots__ = ("_attend", "_failures", "_outcome", "_signal", "event_id")
+    __slots__ = ("_desk", "_outcome", "_signal", "event_id", "topic")
 
     _signals = Lock()
 
-    def __init__(self, event_id: str, failures: Failures, attend: Callable[[], None]) -> None:
+    def __init__(self, desk: Desk, topic: str, event_id: str) -> None:
+        self.topic = topic
         self.event_id = event_id
-        self._attend = attend
-        self._failures = failures
-        self._outcome: Published | DeliveryError | None = None
+        self._desk = desk
+        self._outcome: Place | DeliveryError | None = None
         self._signal: Signal | None = None
 
     @property
@@ -86,18 +117,21 @@ class Receipt:
             case None:
                 raise TimeoutError(f"nothing is known of event {self.event_id} yet")
             case DeliveryError() as error:
-                self._failures.seen(error)
+                self._desk.failures.seen(error)
                 raise error
-            case published:
-                return published
+            case (partition, offset, timestamp_ms):
+                return Published(self.topic, partition, offset, timestamp_ms, self.event_id)
 
-    def settle(self, outcome: Published | DeliveryError) -> None:
-        """Called once, by the thread that serves Kafka's reports."""
-        if isinstance(outcome, DeliveryError):
-            self._failures.add(outcome)
-        # The outcome first, then the signal; a waiter looks the other way round. So no lock here,
-        # on the path of every event.
-        self._outcome = outcome
+    def reported(self, error: KafkaError | None, stored: Stored) -> None:
+        """Called once, by the thread that serves Kafka's reports; for every event, so that a
+        `Published` is made only where somebody asks."""
+        # The outcome first, then the signal; a waiter looks the other way round. So no lock here.
+        if error is None:
+            self._outcome = place_of(stored)
+        else:
+            failure = self._desk.failure(self.topic, self.event_id, error)
+            self._desk.failures.add(failure)
+            self._outcome = failure
         if self._signal is not None:
             self._signal.set()
 
@@ -106,5 +140,9 @@ class Receipt:
             if self._signal is None:
                 self._signal = Signal()
         if self._outcome is None:
-            self._attend()
+            self._desk.attend()
             self._signal.wait(timeout_s)
+
+
+def place_of(stored: Stored) -> Place:
+    return stored.partition() or 0, stored.offset() or 0, stored.timestamp()[1]

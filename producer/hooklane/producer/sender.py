@@ -3,13 +3,13 @@
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from functools import partial
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
-from hooklane.producer.configuration import Properties, publisher_properties
+from hooklane.producer.configuration import Properties, is_transactional, publisher_properties
 from hooklane.producer.encoding import OutgoingRecord
 from hooklane.producer.errors import (
     ClosedError,
@@ -18,9 +18,10 @@ from hooklane.producer.errors import (
     PublishError,
     UnfinishedError,
 )
-from hooklane.producer.reports import Failures, Published
+from hooklane.producer.reports import Failures, Stored
+from hooklane.producer.transactions import Scope, TransactionalProducer, Transactions
 
-Report: TypeAlias = Callable[[Published | DeliveryError], None]
+Heard: TypeAlias = Callable[[KafkaError | None, Stored], None]
 """Told once what became of a record, on the sender's thread or a flushing one; must not raise."""
 
 _log = logging.getLogger("hooklane.producer")
@@ -28,7 +29,32 @@ _POLL_S = 0.2
 _FORGOTTEN_S = 30.0
 _PURGE_S = 5.0
 _STAND_BACK_S = 0.02
+_TRANSACTION_S = 60.0
+_KEPT = 2
+"""Producers that are not used any more, and not taken apart yet: that may wait for brokers."""
 _UNREACHED = frozenset(("_MSG_TIMED_OUT", "_TRANSPORT"))
+
+
+class Sending(Protocol):
+    """What a publisher needs of Kafka; `testing` has one without."""
+
+    @property
+    def failures(self) -> Failures: ...
+    @property
+    def scope(self) -> Scope | None:
+        """None: there are no transactions here."""
+
+    def try_send(self, record: OutgoingRecord, heard: Heard) -> bool: ...
+    def serve(self, timeout_s: float) -> None: ...
+    def serve_between(self) -> None: ...
+    def attend(self) -> None: ...
+    def failure(self, topic: str, event_id: str, error: KafkaError) -> DeliveryError: ...
+    def flush(self, timeout_s: float) -> None: ...
+    def close(self, timeout_s: float) -> None: ...
+    def close_forgotten(self) -> None: ...
+    def begin(self) -> None: ...
+    def commit(self) -> None: ...
+    def abort(self) -> None: ...
 
 
 class Sender:
@@ -36,43 +62,48 @@ class Sender:
 
     def __init__(self, properties: Properties) -> None:
         self.failures = Failures()
+        self.scope = Scope() if is_transactional(properties) else None
         self._trouble = ""
         self._closed = False
         self._standing_back = False
         self._waited_for = threading.Event()
-        config = {"logger": _log, "error_cb": self._note, **publisher_properties(properties)}
-        try:
-            self._producer = Producer(config)
-        except KafkaException as error:
-            raise ConfigurationError(
-                f"Kafka's client refuses its settings: {error.args[0].str()}"
-            ) from error
-        except (ValueError, TypeError) as error:
-            raise ConfigurationError(f"Kafka's client refuses its settings: {error}") from error
+        self._config = {
+            "logger": _log,
+            "error_cb": self._note,
+            **publisher_properties(properties),
+        }
+        self._abandoned: deque[Producer] = deque(maxlen=_KEPT)
+        self._producer = self._connected()
+        self._used = False
+        self._transactions = Transactions(self._renewed, _TRANSACTION_S)
         self._thread = threading.Thread(target=self._serve, name="hooklane-publisher", daemon=True)
         self._thread.start()
 
-    def try_send(self, record: OutgoingRecord, report: Report) -> bool:
+    def try_send(self, record: OutgoingRecord, heard: Heard) -> bool:
         """Hand a record over; False if the queue is full, then nothing has happened.
 
         Raises:
-            ClosedError: the sender has been closed.
+            ClosedError, NoTransactionError: the sender takes no records now.
             DeliveryError: Kafka's client refuses this record at once.
         """
         if self._closed:
             raise ClosedError("the publisher has been closed: make a new one")
+        if self.scope is not None:
+            self.scope.check_inside()
+        topic, key, value, headers, event_id = record
         try:
+            # A list of bytes is a list of what `produce` takes; to prove it would cost a copy.
             self._producer.produce(
-                record.topic,
-                record.value,
-                record.key,
-                headers=[*record.headers],
-                on_delivery=partial(self._reported, record, report),
+                topic,
+                value,
+                key,
+                headers=headers,  # type: ignore[arg-type]
+                on_delivery=heard,
             )
         except BufferError:
             return False
         except KafkaException as error:
-            raise self._failure(record, error.args[0]) from error
+            raise self.failure(topic, event_id, error.args[0]) from error
         return True
 
     def serve(self, timeout_s: float) -> None:
@@ -90,6 +121,45 @@ class Sender:
     def attend(self) -> None:
         """Somebody waits for a report: the sender's thread shall not stand back any longer."""
         self._waited_for.set()
+
+    def failure(self, topic: str, event_id: str, error: KafkaError) -> DeliveryError:
+        """What Kafka's client says about a record, with what it said about its brokers."""
+        name, reason = error.name(), error.str()
+        self._transactions.heard_failure(name)
+        if self._trouble and name in _UNREACHED:
+            reason = f"{reason}; {self._trouble}"
+        return DeliveryError(topic, event_id, name, reason)
+
+    def begin(self) -> None:
+        """Begin a transaction; the first one ends what an earlier publisher of this id left open.
+
+        Raises:
+            ClosedError, TransactionError: there is none.
+        """
+        self._check_open()
+        self._transactions.begin()
+
+    def commit(self) -> None:
+        """Make what was sent in the transaction visible; it waits for all reports.
+
+        Raises:
+            ClosedError: it was aborted when the publisher was closed.
+            TransactionError: what is known instead. Nobody is told of its events' failures again.
+        """
+        self._check_open()
+        self.attend()
+        try:
+            self._transactions.commit()
+        except PublishError:
+            self.failures.forget()
+            raise
+
+    def abort(self) -> None:
+        """Give the transaction up, and with it what is still on its way."""
+        if not self._closed:
+            self.attend()
+            self._transactions.abort()
+            self.failures.forget()
 
     def flush(self, timeout_s: float) -> None:
         """Wait until Kafka has answered for every record.
@@ -113,12 +183,12 @@ class Sender:
         if self._closed:
             return
         self._closed = True
+        if self.scope is not None and self.scope.is_open:
+            self._transactions.abort()
         try:
             self.flush(timeout_s)
         finally:
-            if len(self._producer) > 0:
-                self._producer.purge()
-                self._producer.flush(_PURGE_S)
+            _give_up(self._producer)
             # A forgotten publisher may be collected on this very thread.
             if self._thread is not threading.current_thread():
                 self._thread.join()
@@ -131,6 +201,29 @@ class Sender:
         except PublishError as error:
             _log.error("events of a publisher that was not closed: %s", error)
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the publisher has been closed: make a new one")
+
+    def _connected(self) -> Producer:
+        try:
+            return Producer(self._config)
+        except KafkaException as error:
+            raise ConfigurationError(
+                f"Kafka's client refuses its settings: {error.args[0].str()}"
+            ) from error
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f"Kafka's client refuses its settings: {error}") from error
+
+    def _renewed(self) -> TransactionalProducer:
+        """The producer for transactions from now on; the first is there already."""
+        if self._used:
+            before, self._producer = self._producer, self._connected()
+            _give_up(before)
+            self._abandoned.append(before)
+        self._used = True
+        return self._producer
+
     def _serve(self) -> None:
         while not self._closed:
             if self._standing_back:
@@ -140,22 +233,14 @@ class Sender:
             else:
                 self._producer.poll(_POLL_S)
 
-    def _reported(
-        self, record: OutgoingRecord, report: Report, error: KafkaError | None, message: Message
-    ) -> None:
-        if error is not None:
-            report(self._failure(record, error))
-            return
-        partition, offset, when = message.partition(), message.offset(), message.timestamp()[1]
-        report(Published(record.topic, partition or 0, offset or 0, when, record.event_id))
-
-    def _failure(self, record: OutgoingRecord, error: KafkaError) -> DeliveryError:
-        reason = error.str()
-        if self._trouble and error.name() in _UNREACHED:
-            reason = f"{reason}; {self._trouble}"
-        return DeliveryError(record.topic, record.event_id, error.name(), reason)
-
     def _note(self, error: KafkaError) -> None:
         """Lost connections, as they come: Kafka's client logs them and tries again by itself."""
         if error.name() != "_ALL_BROKERS_DOWN":
             self._trouble = error.str()
+
+
+def _give_up(producer: Producer) -> None:
+    """What it has not been answered for is reported as failed."""
+    if len(producer) > 0:
+        producer.purge()
+        producer.flush(_PURGE_S)
