@@ -5,10 +5,12 @@ import json
 import pytest
 
 from hooklane.ops.main import run
+from hooklane.schemas.event_types_read import read_event_types
+from hooklane.schemas.single_object import HEADER, MARKER
 from tests.integration.test_publish_command import event_of
 from tests.kafka.broker import Kafka
 from tests.kafka.records import create_topic, read_topic
-from tests.support.catalog_facts import SCHEMAS
+from tests.support.catalog_facts import SCHEMAS, the_catalog
 
 
 def test_samples_are_published(
@@ -34,3 +36,24 @@ def test_samples_are_published(
         assert json.loads(event.data)["amount"] == {"value": "9.00", "currency": "EUR"}
     assert run([*asked, "--topic", f"{prefix}.nowhere"]) == 1
     assert f"There is no topic {prefix}.nowhere" in capsys.readouterr().err
+
+
+def test_an_avro_type_is_published_as_avro(
+    kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In single-object encoding, of the very sample that the catalog shows; or as JSON if asked."""
+    monkeypatch.setenv("HOOKLANE_KAFKA__BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
+    topic = create_topic(kafka, f"{prefix}.events")
+    asked = ["trigger", "order.shipped", "--schemas", str(SCHEMAS), "--topic", topic]
+    assert run(asked) == 0
+    assert run([*asked, "--json"]) == 0
+    avro, plain = read_topic(kafka, topic)
+    schema = read_event_types(SCHEMAS).get("order.shipped")
+    assert schema is not None
+    assert schema.avro is not None
+    assert avro.value is not None
+    assert avro.value.startswith(MARKER + schema.avro.fingerprint)
+    assert dict(avro.headers)["content-type"] == b"application/avro"
+    sample = the_catalog().by_name()["order.shipped"].samples[0].data
+    assert schema.avro.decode(avro.value, HEADER) == sample
+    assert json.loads(plain.value or b"") == sample

@@ -15,7 +15,7 @@ from hooklane.ops.output import OutputFormat, OutputOption, print_record, print_
 from hooklane.ops.publish import CLIENT, COLUMNS, check_topic
 from hooklane.ops.publish_events import event_rows
 from hooklane.ops.trigger_data import overridden, parsed_data
-from hooklane.producer import EventPublisher, NewEvent, PublishError
+from hooklane.producer import EventPublisher, NewEvent, PublishError, Schemas, Validation
 from hooklane.runtime.errors import BrokerError, CatalogError, UsageError
 from hooklane.schemas.event_types import EventType
 
@@ -28,7 +28,8 @@ app = single_command()
         "Publish a sample event of a type.",
         more="The type is one of the folder of schemas; the data is its example, or made from the "
         "schema, with what --set puts in its place. A path is names and places, such as "
-        "lines.0.sku. Data that does not fit the schema is refused.",
+        "lines.0.sku. Data that does not fit the schema is refused. Of an Avro type the event is "
+        "Avro in single-object encoding, unless --json is given.",
         example="hooklane trigger invoice.paid.v2 --schemas schemas --key c-42\n"
         "hooklane trigger invoice.paid.v2 --set amount=120 --set who.name=Ada\n"
         "hooklane trigger invoice.paid.v2 --print",
@@ -56,12 +57,16 @@ def trigger(  # noqa: PLR0913, PLR0917 - a command's options
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Publish what does not fit the schema, too.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON, also of a type with an Avro schema.")
+    ] = False,
     print_: Annotated[
         bool, typer.Option("--print", help="Only show it: nothing is published.")
     ] = False,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    one = type_named(read_types(schemas_folder(context, schemas)), type_)
+    types = read_types(schemas_folder(context, schemas))
+    one = type_named(types, type_)
     found = [overridden(each, set_ or ()) for each in _data(one, data)]
     if not unchecked:
         _check(one, found)
@@ -75,7 +80,11 @@ def trigger(  # noqa: PLR0913, PLR0917 - a command's options
     properties = {**kafka.properties, "bootstrap.servers": kafka.bootstrap_servers}
     check_topic(properties, place)
     try:
-        with EventPublisher({**CLIENT, **properties}, source=source) as publisher:
+        # What does not fit has been judged above, by the whole of each sample.
+        written_by = None if as_json else Schemas(types, validation=Validation.OFF)
+        with EventPublisher(
+            {**CLIENT, **properties}, source=source, schemas=written_by
+        ) as publisher:
             events = _events(one, key, found, count)
             print_rows(event_rows(publisher, place, events), COLUMNS, output)
     except PublishError as error:
