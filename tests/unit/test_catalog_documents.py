@@ -55,7 +55,7 @@ def judge(document: dict[str, Any], schema: object) -> jsonschema.Draft202012Val
 
 
 def test_openapi_is_valid() -> None:
-    """The specification's schema, with every example judged by its schema, finds nothing."""
+    """The specification's schema finds nothing, and it is not one that finds nothing ever."""
     assert openapi_faults(OPEN) == []
     wrong = deepcopy(OPEN)
     wrong["webhooks"]["order.shipped"]["post"]["responses"]["2XX"] = {}

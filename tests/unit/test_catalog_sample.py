@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hooklane.ops.catalog_fields import MOST, fields
 from hooklane.ops.catalog_sample import NoSampleError, sample
 
 TREE = {
@@ -88,6 +89,27 @@ def test_what_cannot_be_made_is_said(schema: object, said: str) -> None:
     with pytest.raises(NoSampleError, match=None) as caught:
         sample(schema)
     assert said in str(caught.value)
+
+
+def doubling(levels: int) -> dict[str, Any]:
+    """Each type uses the next one twice: two to the power of `levels` values."""
+    defs: dict[str, Any] = {
+        f"t{level}": {
+            "type": "object",
+            "properties": {name: {"$ref": f"#/$defs/t{level + 1}"} for name in "ab"},
+            "required": ["a", "b"],
+        }
+        for level in range(levels)
+    }
+    return {"$ref": "#/$defs/t0", "$defs": {**defs, f"t{levels}": {"type": "boolean"}}}
+
+
+def test_a_schema_that_doubles_and_doubles_is_given_up() -> None:
+    """Soon, with a sentence; its fields are cut, not counted out."""
+    with pytest.raises(NoSampleError, match="more than 10000 values"):
+        sample(doubling(60))
+    assert len(fields(doubling(60))) == MOST
+    assert len(fields(doubling(3))) == 2 + 4 + 8
 
 
 def bounded(low: int, width: int, step: int) -> dict[str, Any]:

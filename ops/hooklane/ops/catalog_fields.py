@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from hooklane.ops.catalog_pointer import BadReferenceError, resolved
@@ -18,6 +19,8 @@ _LIMITS: Final = (
     ("maxItems", "at most {} items"),
 )
 _DEEPEST: Final = 12
+MOST: Final = 1000
+"""Fields that are shown: types that use one another many times make more than anybody reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,8 @@ class Field:
 
 
 def fields(schema: object) -> list[Field]:
-    """Every field, each before those within it. What holds itself is shown once."""
-    return list(_Reader(schema).within(schema, "", ("#",)))
+    """The first `MOST` fields, each before those within it. What holds itself is shown once."""
+    return list(islice(_Reader(schema).within(schema, "", ("#",)), MOST))
 
 
 class _Reader:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from hooklane.ops.catalog_delivery import ANSWERS, HEADERS
 from hooklane.ops.catalog_entry import Catalog, Entry
-from hooklane.ops.catalog_fields import Field, fields
+from hooklane.ops.catalog_fields import MOST, Field, fields
 from hooklane.ops.catalog_request import SECRET, body_of, request_of
 from hooklane.ops.catalog_snippets import SNIPPETS
 from hooklane.ops.catalog_versions import Family
@@ -128,6 +128,7 @@ class _Pages:
             entry=entry,
             replacement=self._by_name.get(entry.replaced_by or ""),
             fields=fields(entry.schema),
+            most=MOST,
             requests=[request_of(entry, one.data) for one in entry.samples],
             made=entry.samples[0].made,
             secret=SECRET,

@@ -36,7 +36,7 @@ _INSTEAD: Final = ("type", "properties", "items", "prefixItems", "additionalProp
 _DEEPEST: Final = 100
 """Schemas within one another that are taken for an end."""
 _TOO_LONG: Final = 10_000
-"""Of an array's or a text's least length: no sample that anybody reads."""
+"""Values, or of an array's or a text's least length: no sample that anybody reads."""
 
 
 class NoSampleError(Exception):
@@ -60,9 +60,13 @@ def sample(schema: object) -> Any:
 class _Maker:
     def __init__(self, root: object) -> None:
         self._root = root
+        self._left = _TOO_LONG
 
     def make(self, schema: object, name: str, open_refs: tuple[str, ...]) -> Any:
         """`name`: the property's, which is the text of a text. `open_refs`: what is being made."""
+        self._left -= 1
+        if self._left < 0:
+            raise NoSampleError(f"a sample has more than {_TOO_LONG} values")
         if schema is False:
             raise NoSampleError(f"nothing is valid for {name}")
         if not isinstance(schema, Mapping):
