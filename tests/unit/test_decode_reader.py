@@ -1,6 +1,7 @@
 """The place of data readers: a real one for Avro's single-object encoding with one schema."""
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,14 @@ import fastavro
 
 from hooklane.schemas.decode import decode
 from hooklane.schemas.decode_binary import ReadableData
-from hooklane.schemas.event import NOT_JSON, Event, SourceRecord, Unreadable
+from hooklane.schemas.event import (
+    NOT_JSON,
+    Event,
+    NeedsSchema,
+    SourceRecord,
+    Unreadable,
+    UnreadableDataError,
+)
 
 SCHEMA = fastavro.parse_schema(
     {
@@ -30,22 +38,22 @@ class OneSchema:
     reads: list[bytes] = field(default_factory=list)
 
     def recognise(
-        self, record: SourceRecord, content_type: str | None
-    ) -> ReadableData | Unreadable | None:
-        data = record.value or b""
-        if data[:2] != b"\xc3\x01":
-            return None
-        if data[2:10] != FINGERPRINT:
-            return Unreadable(f"no schema with fingerprint {data[2:10].hex()}")
-        return ReadableData(content_type or "avro/binary", self._reader(data))
+        self, value: bytes, content_type: str | None
+    ) -> ReadableData | Unreadable | NeedsSchema | None:
+        if value[:2] != b"\xc3\x01":
+            return NeedsSchema(7) if value[:1] == b"\x07" else None
+        if value[2:10] != FINGERPRINT:
+            return Unreadable(f"no schema with fingerprint {value[2:10].hex()}")
+        return ReadableData(value, self._reader(value))
 
-    def _reader(self, data: bytes) -> Callable[[], object]:
-        def read() -> object:
+    def _reader(self, data: bytes) -> Callable[[str], object]:
+        def read(event_type: str) -> object:
             self.reads.append(data)
             try:
-                return fastavro.schemaless_reader(io.BytesIO(data[10:]), SCHEMA, None)
-            except EOFError:
-                return NOT_JSON
+                found = fastavro.schemaless_reader(io.BytesIO(data[10:]), SCHEMA, None)
+            except EOFError as error:
+                raise UnreadableDataError("the data is too short") from error
+            return {"type": event_type, **found}  # type: ignore[dict-item]  # it is a record
 
         return read
 
@@ -67,14 +75,46 @@ def test_reader_is_asked_once_and_only_for_the_document() -> None:
     data = avro({"invoice": "i-1", "amount": 7})
     event = decode(record(data, ("ce_type", b"paid")), reader)
     assert isinstance(event, Event)
-    assert (event.content_type, event.data, event.attributes["type"]) == (
-        "avro/binary",
-        data,
-        "paid",
-    )
-    assert reader.reads == []
-    assert event.document() == event.document() == {"invoice": "i-1", "amount": 7}
-    assert reader.reads == [data]
+    assert event.is_encoded
+    assert (event.content_type, event.data, reader.reads) == ("application/json", data, [])
+    document = {"type": "paid", "invoice": "i-1", "amount": 7}
+    assert event.document() == event.document() == document
+    event.become_json()
+    assert (reader.reads, event.is_encoded, event.unreadable) == ([data], False, None)
+    assert json.loads(event.data) == event.document() == document
+
+
+def test_the_type_that_a_plain_record_gets_is_the_one_that_data_is_read_by() -> None:
+    """Without a CloudEvents type it is the header's or the topic's name, and the reader gets it."""
+    event = decode(record(avro({"invoice": "i-1", "amount": 7})), OneSchema())
+    assert isinstance(event, Event)
+    event.become_json()
+    assert json.loads(event.data)["type"] == "t"
+
+
+def test_data_that_cannot_be_read_says_why_and_stays_as_it_is() -> None:
+    """Only whoever wants the data hears of it: no document, no JSON, and a reason."""
+    data = avro({"invoice": "i-1", "amount": 7})[:-1]
+    event = decode(record(data), OneSchema())
+    assert isinstance(event, Event)
+    assert event.unreadable is None
+    event.become_json()
+    assert (event.document(), event.data, event.is_encoded) == (NOT_JSON, data, True)
+    assert event.unreadable == Unreadable("the data is too short")
+
+
+def test_a_record_may_need_a_schema_first() -> None:
+    """What the reader cannot say yet is passed on with the schema's id."""
+    assert decode(record(b"\x07"), OneSchema()) == NeedsSchema(7)
+
+
+def test_json_has_nothing_to_become() -> None:
+    """Data that is JSON, or bytes, stays byte by byte."""
+    for value in (b'{"a": 1.10}', b"\xff"):
+        event = decode(record(value), OneSchema())
+        assert isinstance(event, Event)
+        event.become_json()
+        assert (event.data, event.is_encoded, event.unreadable) == (value, False, None)
 
 
 def test_reader_can_refuse_a_record() -> None:

@@ -164,6 +164,17 @@ def test_the_registry_is_asked() -> None:
     with WebhookSink(answer=lambda hit: OK if "authorization" in hit.headers else NO) as sink:
         good = asked(sink.url("base/").replace("//", "//user:hush@", 1))
         refused = asked(sink.url("base"))
+        by_settings = registry(
+            read_settings(
+                None,
+                {
+                    "HOOKLANE_SCHEMA_REGISTRY__URL": sink.url("base"),
+                    "HOOKLANE_SCHEMA_REGISTRY__USERNAME": "user",
+                    "HOOKLANE_SCHEMA_REGISTRY__PASSWORD": "hush",
+                },
+            )[0]
+        )
+    assert by_settings.status is Status.OK
     assert {hit.path for hit in sink.hits} == {"/base/subjects"}
     gone = asked("http://user:hush@127.0.0.1:1")
     found = [good, refused, gone]

@@ -8,13 +8,15 @@ import structlog
 from hooklane.fanout.delivery import Delivery
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.process import Process
+from hooklane.fanout.reading import JSON_ALONE, Reading
 from hooklane.fanout.rules import Rules
 from hooklane.runtime.group_client import Assigned
 from hooklane.runtime.group_poll import Consumed
+from hooklane.runtime.log_quota import LogQuota
 from hooklane.runtime.metrics import EventOutcome
 from hooklane.schemas.book import Entry
 from hooklane.schemas.decode import decode
-from hooklane.schemas.event import Event, SourceRecord, Unreadable
+from hooklane.schemas.event import Event, NeedsSchema, SourceRecord, Unreadable
 from hooklane.schemas.lane import unreadable_lane
 from hooklane.schemas.records import DeadLetter, DeadLetterReason, Header
 
@@ -27,8 +29,13 @@ class Subscriptions(Protocol):
     def match(self, event: Event) -> Iterable[Entry]: ...
 
 
+def _needs_none(schema_id: int, partition: EventPartition) -> None:
+    """Without a registry nothing needs a schema of one."""
+
+
 class Intake:
-    """`admitted` gets the deliveries of each batch; `gap` is told of offsets that are missing."""
+    """`admitted` gets the deliveries of each batch; `gap` is told of offsets that are missing,
+    `needs` of a partition that waits for the registry's schema of an id."""
 
     def __init__(
         self,
@@ -37,6 +44,8 @@ class Intake:
         rules: Rules,
         admitted: Callable[[Sequence[Delivery], Sequence[EventPartition]], None],
         gap: Callable[[EventPartition, int, int], None],
+        reading: Reading = JSON_ALONE,
+        needs: Callable[[int, EventPartition], None] = _needs_none,
     ) -> None:
         self._group = process.group
         self._owned = process.owned
@@ -47,6 +56,10 @@ class Intake:
         self._rules = rules
         self._admitted = admitted
         self._gap = gap
+        self._reader = reading.reader
+        self._judge = reading.judge
+        self._needs = needs
+        self._quota = LogQuota()
 
     def take(self, batch: Sequence[Consumed]) -> None:
         """Records in the order of Kafka; those of partitions that are not ours are left."""
@@ -56,13 +69,22 @@ class Intake:
             self._tracing.received()
         for consumed in batch:
             partition = self._owned.named(Assigned(consumed.topic, consumed.partition))
-            if partition is not None and self._is_next(partition, consumed.offset):
+            if partition is None:
+                continue
+            if partition.held is not None:
+                partition.held.append(consumed)
+            elif self._is_next(partition, consumed.offset):
                 deliveries += self._take_one(partition, consumed)
                 touched[id(partition)] = partition
         # An offset that went back has dropped everything, also what came before it.
         ours = [one for one in touched.values() if self._owned.holds(one)]
         places = {one.place for one in ours}
         self._admitted([one for one in deliveries if one.place in places], ours)
+
+    def again(self, partition: EventPartition) -> None:
+        """What the partition has held is taken now: the schema that it waited for is known."""
+        held, partition.held = partition.held, None
+        self.take(held or ())
 
     def _is_next(self, partition: EventPartition, offset: int) -> bool:
         """Whether it comes after what was admitted. Offsets may be missing, never go back."""
@@ -76,26 +98,46 @@ class Intake:
             partition.pass_over(consumed.offset)
             return []
         record = _source(consumed, partition.place.topic_id)
-        decoded = decode(record)
+        decoded = decode(record, self._reader)
         match decoded:
             case Event():
-                return self._match(partition, decoded)
+                return self._match(partition, decoded, record)
             case Unreadable():
-                self._metrics.events[EventOutcome.UNREADABLE].inc()
-                partition.draft.unreadable(self._letter(record, decoded))
-                partition.pass_over(record.offset)
+                return self._give_up(partition, record, decoded)
+            case NeedsSchema():
+                partition.held = [consumed]
+                self._needs(decoded.schema_id, partition)
                 return []
             case _:
                 assert_never(decoded)
 
-    def _match(self, partition: EventPartition, event: Event) -> list[Delivery]:
+    def _match(
+        self, partition: EventPartition, event: Event, record: SourceRecord
+    ) -> list[Delivery]:
+        if self._judge is not None:
+            refusal = self._judge.refusal(event)
+            if refusal is not None:
+                return self._give_up(partition, record, refusal)
         entries = self._subscriptions.match(event)
+        if event.is_encoded:
+            if entries:
+                event.become_json()
+            if event.unreadable is not None:
+                return self._give_up(partition, record, event.unreadable)
         deliveries = partition.admit(event, entries, self._clock.monotonic())
         outcome = EventOutcome.MATCHED if deliveries else EventOutcome.UNMATCHED
         self._metrics.events[outcome].inc()
         if self._tracing is not None and deliveries:
             self._tracing.matched(event, [one.subscription for one in deliveries])
         return deliveries
+
+    def _give_up(
+        self, partition: EventPartition, record: SourceRecord, unreadable: Unreadable
+    ) -> list[Delivery]:
+        self._metrics.events[EventOutcome.UNREADABLE].inc()
+        partition.draft.unreadable(self._letter(record, unreadable))
+        partition.pass_over(record.offset)
+        return []
 
     def _letter(self, record: SourceRecord, unreadable: Unreadable) -> DeadLetter:
         place = (record.topic_id, record.partition, record.offset)
@@ -122,13 +164,16 @@ class Intake:
             value=record.value,
             headers=tuple(Header(name, value) for name, value in record.headers),
         )
-        log.warning(
-            "event.unreadable",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            reason=unreadable.reason,
-        )
+        unlogged = self._quota.take("event.unreadable", record.topic, self._clock.monotonic())
+        if unlogged is not None:
+            log.warning(
+                "event.unreadable",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                reason=unreadable.reason,
+                **({"unlogged": unlogged} if unlogged else {}),
+            )
         return self._rules.fitting(letter)
 
 

@@ -7,6 +7,7 @@ from hooklane.fanout.delivery import Delivery, Place
 from hooklane.fanout.lanes import LaneTable
 from hooklane.fanout.ledger import Ledger, LedgerState
 from hooklane.fanout.redirect import Draft
+from hooklane.runtime.group_poll import Consumed
 from hooklane.schemas.book import Entry
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneNamer, subscriber_digest
@@ -27,6 +28,8 @@ class EventPartition:
         self.lanes = lanes
         self.ledger = Ledger(inherited)
         self.draft = Draft(place, self.ledger, lanes)
+        self.held: list[Consumed] | None = None
+        """Records that wait for a schema, from the first one that needs it; None: none does."""
         self._group = group
         self._subscribers: dict[tuple[str, str], _Subscriber] = {}
 

@@ -11,6 +11,7 @@ from hooklane.fanout.lag import keep_measuring_lag
 from hooklane.fanout.match import Matcher
 from hooklane.fanout.owned import OwnedPartitions
 from hooklane.fanout.process import Process
+from hooklane.fanout.reading import reading_of
 from hooklane.fanout.rules import Rules
 from hooklane.fanout.service import FanOut, Limits, Outside
 from hooklane.fanout.settle import Settler
@@ -72,6 +73,7 @@ async def fanout_running(
         tracing=ground.tracing,
     )
     async with AsyncExitStack() as stack:
+        reading = await stack.enter_async_context(reading_of(settings, metrics, clock.monotonic))
         subscribed = Subscribed(Matcher())
         watch = _Watch(subscribed, readiness)
         policy = policy_from(settings)
@@ -97,7 +99,7 @@ async def fanout_running(
             ground.limits.backlog_max_bytes,
             ground.limits.dead_letters_max_bytes,
         )
-        fanout = FanOut(process, outside, subscribed, rules, limits_of(settings))
+        fanout = FanOut(process, outside, subscribed, rules, limits_of(settings), reading)
         watch.begin(fanout, follower)
         fanout.start()
         stack.push_async_callback(fanout.stop)

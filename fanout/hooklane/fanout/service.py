@@ -16,9 +16,11 @@ from hooklane.fanout.intake import Intake
 from hooklane.fanout.ownership import EventTopics, Ownership, Restorer
 from hooklane.fanout.partition import EventPartition
 from hooklane.fanout.process import Process
+from hooklane.fanout.reading import JSON_ALONE, Reading
 from hooklane.fanout.redirect import Share
 from hooklane.fanout.rules import Rules
 from hooklane.fanout.schedule import Schedule
+from hooklane.fanout.schema_wait import SchemaWait
 from hooklane.fanout.subscribed import Subscribed
 from hooklane.fanout.told import tell
 from hooklane.fanout.window import Flow, Window
@@ -79,6 +81,7 @@ class FanOut:
         subscribed: Subscribed,
         rules: Rules,
         limits: Limits,
+        reading: Reading = JSON_ALONE,
     ) -> None:
         self._process = process
         self._journal = Journal(process.clock.monotonic)
@@ -110,7 +113,12 @@ class FanOut:
             self.failed,
             limits.revoke_grace_s,
         )
-        self._intake = Intake(process, subscribed, rules, self._admitted, self._gap)
+        self._intake = Intake(
+            process, subscribed, rules, self._admitted, self._gap, reading, self._needs
+        )
+        self._schemas: SchemaWait | None = None
+        if reading.schemas is not None:
+            self._schemas = SchemaWait(process, reading.schemas, self._again, self.failed)
         self._flow = Flow(
             limits.window,
             process.owned,
@@ -133,6 +141,8 @@ class FanOut:
         self._source.pause([_name(partition) for partition in self._process.owned])
         await self._dispatcher.drain(places, self._limits.shutdown_grace_s)
         await self._source.stop()
+        if self._schemas is not None:
+            self._schemas.stop()
         for task in (self._ticks, self._commits, self._reopening):
             if task is not None:
                 task.cancel()
@@ -192,6 +202,15 @@ class FanOut:
         self._flow.grown(partitions)
         for partition in partitions:
             self._committer.changed(partition)
+
+    def _needs(self, schema_id: int, partition: EventPartition) -> None:
+        assert self._schemas is not None  # noqa: S101 - only its reader asks for schemas
+        self._schemas.want(schema_id, partition)
+
+    def _again(self, partition: EventPartition) -> None:
+        if not self._stopping:
+            self._intake.again(partition)
+            self._flow.shrunk(partition)
 
     def _restored(self, partition: EventPartition) -> None:
         for lane, sequence in self._early.pop(partition.place, ()):
@@ -262,6 +281,7 @@ class FanOut:
         process = self._process
         owned, metrics = list(process.owned), process.metrics
         metrics.lanes_blocked.set(sum(len(one.lanes.blocked_lanes) for one in owned))
+        metrics.schema_waits.set(sum(one.held is not None for one in owned))
         times = [one.ledger.oldest_ms for one in owned]
         oldest = min((at for at in times if at is not None), default=None)
         age_ms = 0 if oldest is None else max(process.clock.wall_ms() - oldest, 0)

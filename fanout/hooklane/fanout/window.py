@@ -43,7 +43,10 @@ class Window:
 
 
 class Flow:
-    """Pauses partitions whose window is full, and resumes them when half of it is free."""
+    """Pauses partitions whose window is full, and resumes them when half of it is free.
+
+    A partition that waits for a schema is as good as full.
+    """
 
     def __init__(
         self,
@@ -75,14 +78,15 @@ class Flow:
     def grown(self, partitions: Iterable[EventPartition]) -> None:
         """Events came in, or a partition did."""
         for one in partitions:
-            full = self._closed or self._window.is_full(one.ledger, len(self._owned))
+            waits = self._closed or one.held is not None
+            full = waits or self._window.is_full(one.ledger, len(self._owned))
             if full and one not in self._paused:
                 self._paused[one] = None
                 self._pause(one)
 
     def shrunk(self, partition: EventPartition) -> None:
-        """A delivery was settled."""
-        if self._closed or partition not in self._paused:
+        """A delivery was settled, or a schema has become known."""
+        if self._closed or partition.held is not None or partition not in self._paused:
             return
         if self._window.has_room(partition.ledger, max(len(self._owned), 1)):
             del self._paused[partition]

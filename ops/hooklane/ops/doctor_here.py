@@ -12,7 +12,8 @@ import httpx
 from hooklane.delivery.signing import SigningError, signer
 from hooklane.ops import doctor_findings as judge
 from hooklane.ops.doctor_findings import Finding, Status
-from hooklane.runtime.errors import SecretError
+from hooklane.runtime.errors import SecretError, SettingsError
+from hooklane.runtime.schema_registry import credentials, trust
 from hooklane.runtime.secrets import Secrets
 from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import Entry, SubscriptionBook
@@ -137,14 +138,21 @@ def registry(settings: Settings) -> Finding:
     place = f"{url.host}:{url.port}" if url.port else url.host
     try:
         # Never a proxy of the environment, as the services do it.
-        with httpx.Client(trust_env=False, timeout=_REGISTRY_S) as client:
+        with httpx.Client(
+            auth=credentials(settings.schema_registry),
+            verify=trust(settings.schema_registry),
+            trust_env=False,
+            timeout=_REGISTRY_S,
+        ) as client:
             status = client.get(url.copy_with(path=url.path.rstrip("/") + "/subjects")).status_code
+    except SettingsError as error:
+        return Finding("registry", place, Status.WRONG, str(error), "see to that file")
     except httpx.HTTPError as error:
         said = f"does not answer ({str(error) or type(error).__name__})"
         return Finding("registry", place, Status.WRONG, said, f"see to it, or to {setting}")
     if status == httpx.codes.OK:
         return Finding("registry", place, Status.OK, "answers")
-    todo = f"see to the path, name and password in {setting}"
+    todo = f"see to the path in {setting}, and to name and password"
     return Finding("registry", place, Status.WRONG, f"answers {status}", todo)
 
 

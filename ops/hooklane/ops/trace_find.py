@@ -17,7 +17,7 @@ from hooklane.ops.output import notice
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.schemas.codec import ATTEMPTS, CodecError
 from hooklane.schemas.decode import decode
-from hooklane.schemas.event import Decoded, Event, SourceRecord
+from hooklane.schemas.event import Event, SourceRecord, Told
 
 _PLACE: Final = re.compile(r"(.+)-(0|[1-9][0-9]*)-(0|[1-9][0-9]*)")
 _WEBHOOK_ID: Final = re.compile(r"msg_[0-9a-f]{32}")
@@ -28,7 +28,7 @@ class FoundEvent:
     """A record of an event topic, and what it means."""
 
     record: SourceRecord
-    decoded: Decoded
+    decoded: Told
 
     @property
     def place(self) -> tuple[Partition, int]:

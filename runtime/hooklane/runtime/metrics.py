@@ -52,6 +52,16 @@ class EventOutcome(StrEnum):
     """It is in the dead letters."""
 
 
+class FetchOutcome(StrEnum):
+    """What the schema registry said."""
+
+    FOUND = "found"
+    MISSING = "missing"
+    """It has no such schema."""
+    FAILED = "failed"
+    """It did not answer; it is asked again."""
+
+
 class TransactionOutcome(StrEnum):
     """How a transaction of the fan-out ended."""
 
@@ -104,6 +114,25 @@ class Metrics:
             "hooklane_expired_events_total",
             "Events that retention took before they were read.",
             registry=registry,
+        )
+        self.invalid_events = Counter(
+            "hooklane_invalid_events_total",
+            "Events whose data does not fit their type's schema.",
+            registry=registry,
+        )
+        self.schema_waits = Gauge(
+            "hooklane_schema_waiting_partitions",
+            "Event partitions that wait for a schema of the registry.",
+            registry=registry,
+        )
+        self.schema_fetches = _by(
+            Counter(
+                "hooklane_schema_fetches_total",
+                "Schemas asked of the registry.",
+                ("outcome",),
+                registry=registry,
+            ),
+            FetchOutcome,
         )
         self._window = Gauge(
             "hooklane_window_events",

@@ -160,11 +160,24 @@ class TopicSettings(Section):
     )
 
 
+class Validation(StrEnum):
+    """What happens to an event whose data does not fit its type's schema."""
+
+    OFF = "off"
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
 class EventsSettings(Section):
     schemas_dir: Path | None = Field(
         default=None,
         description="Folder of the event types' schemas: `<event type>.avsc` is Avro, "
         "`<event type>.json` a JSON Schema. They are read at the start.",
+    )
+    validation: Validation = Field(
+        default=Validation.OFF,
+        description="Whether the fan-out checks events by these schemas: `warn` logs and counts "
+        "those that do not fit, `refuse` puts them into the dead letters instead of delivering.",
     )
 
 
@@ -279,8 +292,18 @@ class HttpSettings(Section):
 class SchemaRegistrySettings(Section):
     url: SecretUrl | None = Field(
         default=None,
-        description="Confluent Schema Registry, for Avro events.",
+        description="Confluent Schema Registry, or one that speaks like it, for Avro events: where "
+        "`/schemas/ids` is, such as `http://registry:8081`.",
         json_schema_extra=URL_KIND,
+    )
+    username: str | None = Field(
+        default=None, min_length=1, description="Name for the registry's basic authentication."
+    )
+    password: SecretStr | None = Field(default=None, description="Password that goes with it.")
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that may sign the registry's certificate; without "
+        "one the system's.",
     )
 
 

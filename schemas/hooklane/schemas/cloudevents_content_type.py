@@ -55,6 +55,11 @@ def is_json(content_type: str) -> bool:
     return subtype == "json" or subtype.endswith("+json")
 
 
+def is_avro(content_type: str) -> bool:
+    """Whether it is one of Avro's, such as `avro/binary` or `application/vnd.apache.avro+json`."""
+    return "avro" in essence(content_type)
+
+
 def is_text(content_type: str) -> bool:
     """Whether data of this type is characters: text of any kind, or XML."""
     kind, _, subtype = essence(content_type).partition("/")

@@ -5,7 +5,7 @@ bad in a single attribute is dropped and counted, what is no event at all is `Un
 """
 
 from functools import lru_cache
-from typing import assert_never
+from typing import assert_never, overload
 
 from hooklane.schemas.cloudevents import CONTENT_TYPE
 from hooklane.schemas.cloudevents_content_type import (
@@ -17,9 +17,13 @@ from hooklane.schemas.cloudevents_content_type import (
 from hooklane.schemas.decode_binary import DataReader, decode_binary
 from hooklane.schemas.decode_place import Headers
 from hooklane.schemas.decode_structured import decode_structured
-from hooklane.schemas.event import Decoded, SourceRecord, Unreadable
+from hooklane.schemas.event import Decoded, SourceRecord, Told, Unreadable
 
 
+@overload
+def decode(record: SourceRecord) -> Told: ...
+@overload
+def decode(record: SourceRecord, reader: DataReader | None) -> Decoded: ...
 def decode(record: SourceRecord, reader: DataReader | None = None) -> Decoded:
     """What the record means. `reader` reads data that is no JSON, where there is one.
 

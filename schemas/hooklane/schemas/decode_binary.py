@@ -12,24 +12,33 @@ from hooklane.schemas.cloudevents import CONTENT_TYPE, ELSEWHERE, HEADER_PREFIX
 from hooklane.schemas.cloudevents_content_type import BYTES, JSON, is_content_type
 from hooklane.schemas.decode_attributes import Attributes
 from hooklane.schemas.decode_place import Headers, place, timestamp
-from hooklane.schemas.event import NOT_JSON, Decoded, SourceRecord, Unreadable, read_json
+from hooklane.schemas.event import (
+    NOT_JSON,
+    Decoded,
+    Encoding,
+    NeedsSchema,
+    SourceRecord,
+    Unreadable,
+    read_json,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadableData:
-    """Data that a reader knows: its content type, and how it becomes JSON values if asked for."""
+    """Data that a reader knows. `document` makes JSON values of it, for an event of this type, or
+    raises UnreadableDataError; without one `data` is JSON text itself."""
 
-    content_type: str
-    document: Callable[[], object]
+    data: bytes
+    document: Callable[[str], object] | None = None
 
 
 class DataReader(Protocol):
     """Knows data that is not JSON as it stands, such as Avro with the schemas at hand."""
 
     def recognise(
-        self, record: SourceRecord, content_type: str | None
-    ) -> ReadableData | Unreadable | None:
-        """What the record's value is, or None if it is not this reader's. Does not raise."""
+        self, value: bytes, content_type: str | None
+    ) -> ReadableData | Unreadable | NeedsSchema | None:
+        """What a record's value is, or None if it is not this reader's. Does not raise."""
 
 
 def decode_binary(
@@ -44,7 +53,7 @@ def decode_binary(
         if time is not None:
             attributes.found["time"] = time
     if reader is not None and record.value is not None:
-        known = reader.recognise(record, content_type)
+        known = reader.recognise(record.value, content_type)
         if known is not None:
             return _known(record, headers, attributes, known)
     return with_data(record, headers, attributes, content_type, record.value or b"")
@@ -74,12 +83,14 @@ def _known(
     record: SourceRecord,
     headers: Headers,
     attributes: Attributes,
-    known: ReadableData | Unreadable,
+    known: ReadableData | Unreadable | NeedsSchema,
 ) -> Decoded:
-    if isinstance(known, Unreadable):
+    if not isinstance(known, ReadableData):
         return known
-    event = place(record, headers, attributes, known.content_type, record.value or b"")
-    event.read_by(known.document)
+    event = place(record, headers, attributes, JSON, known.data)
+    read = known.document
+    if read is not None:
+        event.read_by(Encoding(lambda: read(event.attributes["type"])))
     return event
 
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
+
+from hooklane.schemas.cloudevents_content_type import JSON
 
 NOT_JSON: Final = object()
 """What `Event.document()` returns when the data cannot be read as JSON."""
@@ -27,6 +29,28 @@ class SourceRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+class UnreadableDataError(ValueError):
+    """Data that cannot be read by its schema; the text is a sentence's end that says why."""
+
+
+class Encoding:
+    """Reads data that is not JSON as it stands, once; `fault` is why that did not work."""
+
+    __slots__ = ("_read", "fault")
+
+    def __init__(self, read: Callable[[], object]) -> None:
+        """`read` gives JSON values, or raises UnreadableDataError."""
+        self._read = read
+        self.fault: str | None = None
+
+    def __call__(self) -> object:
+        try:
+            return self._read()
+        except UnreadableDataError as error:
+            self.fault = str(error)
+            return NOT_JSON
 
 
 @dataclass(slots=True)
@@ -68,6 +92,27 @@ class Event:
         """
         self._read = read
 
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the data still has to become the JSON that `content_type` says."""
+        return type(self._read) is Encoding
+
+    @property
+    def unreadable(self) -> "Unreadable | None":
+        """Why the data could not be read, if somebody has tried to in vain."""
+        encoding = self._read
+        if type(encoding) is not Encoding or encoding.fault is None:
+            return None
+        return Unreadable(encoding.fault)
+
+    def become_json(self) -> None:
+        """Make the encoded data the JSON text that receivers get. Nothing happens to other data,
+        nor to data that cannot be read: `unreadable` says so then."""
+        if type(self._read) is Encoding and self.document() is not NOT_JSON:
+            self.data = to_json(self._document)
+            self.content_type = JSON
+            self._read = None
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
@@ -76,9 +121,19 @@ class Unreadable:
     reason: str
 
 
-Decoded: TypeAlias = Event | Unreadable
-"""What a record turns out to be. Closed: match it with `assert_never`, so that a further case
-(a schema registry that is down, hence "wait") shows every place that must know of it."""
+@dataclass(frozen=True, slots=True)
+class NeedsSchema:
+    """A record that cannot be read before the registry's schema of this id is known."""
+
+    schema_id: int
+
+
+Told: TypeAlias = Event | Unreadable
+"""What a record turns out to be once everything about it is known."""
+
+Decoded: TypeAlias = Told | NeedsSchema
+"""What a record turns out to be. Closed: match it with `assert_never`. The last one comes only
+where a registry is read."""
 
 
 def read_json(data: bytes) -> object:
