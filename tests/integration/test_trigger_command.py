@@ -5,8 +5,9 @@ import json
 import pytest
 
 from hooklane.ops.main import run
+from hooklane.schemas.avro_reader import AvroReader
 from hooklane.schemas.event_types_read import read_event_types
-from hooklane.schemas.single_object import HEADER, MARKER
+from hooklane.schemas.single_object import MARKER
 from tests.integration.test_publish_command import event_of
 from tests.kafka.broker import Kafka
 from tests.kafka.records import create_topic, read_topic
@@ -41,19 +42,23 @@ def test_samples_are_published(
 def test_an_avro_type_is_published_as_avro(
     kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In single-object encoding, of the very sample that the catalog shows; or as JSON if asked."""
+    """In single-object encoding, and receivers get of it the very sample that the catalog shows;
+    or as JSON if asked."""
     monkeypatch.setenv("HOOKLANE_KAFKA__BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
     topic = create_topic(kafka, f"{prefix}.events")
     asked = ["trigger", "order.shipped", "--schemas", str(SCHEMAS), "--topic", topic]
     assert run(asked) == 0
     assert run([*asked, "--json"]) == 0
     avro, plain = read_topic(kafka, topic)
-    schema = read_event_types(SCHEMAS).get("order.shipped")
+    types = read_event_types(SCHEMAS)
+    schema = types.get("order.shipped")
     assert schema is not None
     assert schema.avro is not None
     assert avro.value is not None
     assert avro.value.startswith(MARKER + schema.avro.fingerprint)
     assert dict(avro.headers)["content-type"] == b"application/avro"
     sample = the_catalog().by_name()["order.shipped"].samples[0].data
-    assert schema.avro.decode(avro.value, HEADER) == sample
+    event = event_of(avro, AvroReader(types, None))
+    event.become_json()
+    assert (event.content_type, json.loads(event.data)) == ("application/json", sample)
     assert json.loads(plain.value or b"") == sample
