@@ -67,7 +67,7 @@ def test_asyncapi_is_valid() -> None:
     assert asyncapi_faults(ASYNC) == []
     for place, name, value in [
         ("channels", "billing.events", {"adress": "x"}),
-        ("operations", "publish.invoice.paid.v1.billing.events", {"action": "emit"}),
+        ("operations", "billing.events.publish.invoice.paid.v1", {"action": "emit"}),
         ("components", "messages", {"a": {"payloads": {}}}),
     ]:
         wrong = deepcopy(ASYNC)
@@ -158,9 +158,15 @@ def test_what_publishers_write() -> None:
         "orders.events": ["order.shipped"],
         "warehouse.events": ["order.shipped"],
     }
-    assert len(ASYNC["operations"]) == 4
+    assert set(ASYNC["operations"]) == {
+        "billing.events.publish.invoice.paid.v1",
+        "billing.events.publish.invoice.paid.v2",
+        "orders.events.publish.order.shipped",
+        "warehouse.events.publish.order.shipped",
+    }
     assert {one["action"] for one in ASYNC["operations"].values()} == {"send"}
     shipped = ASYNC["components"]["messages"]["order.shipped"]
+    assert shipped["contentType"] == "application/avro"
     assert shipped["bindings"]["kafka"]["key"]["description"] == "the order's number"
     assert shipped["headers"]["properties"]["ce_type"]["const"] == "order.shipped"
     schemas = ASYNC["components"]["schemas"]

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from hooklane.ops.catalog_entry import Catalog, Entry, component, own_facts, slug
 from hooklane.ops.catalog_pointer import parts
+from hooklane.producer.typed import AVRO
+from hooklane.schemas.cloudevents_content_type import JSON
 
 AVRO_FORMAT: Final = "application/vnd.apache.avro+json;version=1.9.0"
 JSON_FORMAT: Final = "application/schema+json;version=draft-2020-12"
@@ -47,10 +49,10 @@ def asyncapi(catalog: Catalog) -> dict[str, Any]:
     return {
         "asyncapi": "3.0.0",
         "info": {"title": catalog.title, "version": catalog.release, "description": _ABOUT},
-        "defaultContentType": "application/json",
+        "defaultContentType": JSON,
         "channels": {slug(topic): _channel(topic, those) for topic, those in topics.items()},
         "operations": {
-            f"publish.{one.slug}.{slug(topic)}": _operation(one, topic)
+            f"{slug(topic)}.publish.{one.slug}": _operation(one, topic)
             for topic, those in topics.items()
             for one in those
         },
@@ -84,7 +86,7 @@ def _message(entry: Entry) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": entry.name,
         "title": entry.title or entry.name,
-        "contentType": "application/json" if entry.avro is None else "application/avro",
+        "contentType": JSON if entry.avro is None else AVRO,
         "headers": _headers(entry),
         "payload": {"$ref": f"#/components/schemas/{entry.slug}"},
         "bindings": {"kafka": {"key": _key(entry), "bindingVersion": _BINDING}},
