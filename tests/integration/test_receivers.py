@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook
@@ -235,7 +236,7 @@ class Door:
 
 
 def test_deliveries_of_the_services(
-    kafka: Kafka, prefix: str, programs: dict[str, ReceiverProgram]
+    kafka: Kafka, prefix: str, programs: dict[str, ReceiverProgram], tmp_path: Path
 ) -> None:
     """Each has every event once, and those of a key in order, though one was refused and one came
     twice; signed with two secrets of which a receiver needs to know one."""
@@ -247,7 +248,7 @@ def test_deliveries_of_the_services(
     with WebhookSink(door.answer) as sink:
         for language in programs:
             site.subscribe(language, sink.url(language), signing={"secrets": [WRONG, NEW]})
-        with site.fanout() as fanout, site.retrier() as retrier:
+        with site.fanout() as fanout, site.retrier(RETRIER__SPOOL_DIR=str(tmp_path)) as retrier:
             fanout.wait_ready()
             retrier.wait_ready()
             site.publish(Outgoing(b"weak", body) for body in weak)

@@ -18,7 +18,8 @@ from hooklane.runtime.errors import SecretError
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import AttemptOutcome, DeliveryAttempt
-from hooklane.schemas.subscription import Ordering, Subscription
+from hooklane.schemas.subscription import Subscription
+from hooklane.schemas.subscription_parts import Ordering
 
 _RECORDED_RESPONSE: Final = 1024
 _RECORDED_DETAIL: Final = 500
