@@ -101,7 +101,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 _ONE_STAGE = frozenset(
-    {"tests/integration/test_console.py", "tests/integration/test_redrive_and_replay.py"}
+    {
+        "tests/integration/test_console.py",
+        "tests/integration/test_receivers.py",
+        "tests/integration/test_redrive_and_replay.py",
+    }
 )
 
 

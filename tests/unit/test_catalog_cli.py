@@ -13,6 +13,7 @@ from hooklane.delivery.signing.verify import Verified, Verifier
 from hooklane.ops.catalog_request import SECRET
 from hooklane.ops.main import run
 from tests.support.catalog_facts import SCHEMAS
+from tests.support.pages import ROOT
 
 SIGNED_AT = 1_768_469_400
 
@@ -167,3 +168,14 @@ def test_no_folder(
     assert "by --schemas, or by HOOKLANE_EVENTS__SCHEMAS_DIR" in capsys.readouterr().err
     assert run(["catalog", "list", "--schemas", "nowhere"]) == 1
     assert "nowhere cannot be read as a folder of schemas" in capsys.readouterr().err
+
+
+def test_the_example_shows_what_replaces_the_old_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """examples/versions is a catalog without a fault, whose old version leads to the new one."""
+    folder = copytree(ROOT / "examples" / "versions" / "schemas", tmp_path / "schemas")
+    assert run(["catalog", "check", "--schemas", str(folder)]) == 0
+    old = built(folder, "--schemas", str(folder))["types/invoice.paid.v1.html"]
+    assert 'Use <a href="invoice.paid.v2.html">invoice.paid.v2</a> instead.' in old
+    assert "Versions side by side" in old

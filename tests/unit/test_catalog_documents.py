@@ -120,9 +120,8 @@ def test_the_headers_are_those_that_are_sent() -> None:
     event = decode(record)
     assert isinstance(event, Event)
     assert dict(attributes(event))["partitionkey"] == "k"
-    facts = AttemptFacts(
-        "msg_" + "0" * 32, 41, 1, "run", 7, "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
-    )
+    trace = f"00-{'1' * 32}-{'2' * 16}-01"
+    facts = AttemptFacts("msg_" + "0" * 32, 41, 1, "run", 7, trace, lane="ab" * 16)
     signer = StandardSigner([b"whsec_" + b"A" * 32])
     request = build(event, facts, Destination("https://x", "binary", (), 1, 1), signer)
     sent = {line.partition(":")[0] for line in request.lines}

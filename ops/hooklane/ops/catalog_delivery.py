@@ -78,9 +78,16 @@ HEADERS: Final = (
         always=False,
     ),
     Header(
+        "hooklane-lane",
+        "Within what the order holds: one key's events for your subscription. Absent where there "
+        "is no order.",
+        {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        "03aa920d5f2e4c1b9a7d6e8f00112233",
+        always=False,
+    ),
+    Header(
         "hooklane-sequence",
-        "Rises within a key of one partition of the event topic: drop what is below what you have. "
-        "Events of other keys lie between, so numbers are left out.",
+        "Rises within `hooklane-lane`: drop what is below what you have of it. There are gaps.",
         _COUNT,
         "41",
     ),
@@ -89,8 +96,7 @@ HEADERS: Final = (
     ),
     Header(
         "hooklane-replay",
-        "There only if an operator has this delivered again: sequences count for themselves within "
-        "one value of it.",
+        "There only if an operator has this delivered again: it is a lane of its own.",
         _TEXT,
         "replay-0198c1f2",
         always=False,
