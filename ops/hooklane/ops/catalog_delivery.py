@@ -121,7 +121,8 @@ ANSWERS: Final = (
         "default",
         "Failed",
         "Anything else, redirects and time-outs too, has failed: it is tried again later, and the "
-        "later events of its key wait for it.",
+        "later events of its key wait for it. Statuses that the subscription names in "
+        "`retry.give_up_on` are not tried again.",
     ),
 )
 RETRY_AFTER: Final = Header(
