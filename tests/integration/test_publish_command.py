@@ -36,7 +36,7 @@ def hooklane(
     )
 
 
-def event_of(stored: Stored, reader: DataReader | None = None) -> Event:
+def event_of(stored: Stored, *, reader: DataReader | None = None) -> Event:
     found = decode(
         SourceRecord(
             stored.topic,

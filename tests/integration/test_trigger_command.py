@@ -58,7 +58,7 @@ def test_an_avro_type_is_published_as_avro(
     assert avro.value.startswith(MARKER + schema.avro.fingerprint)
     assert dict(avro.headers)["content-type"] == b"application/avro"
     sample = the_catalog().by_name()["order.shipped"].samples[0].data
-    event = event_of(avro, AvroReader(types, None))
+    event = event_of(avro, reader=AvroReader(types, None))
     event.become_json()
     assert (event.content_type, json.loads(event.data)) == ("application/json", sample)
     assert json.loads(plain.value or b"") == sample
