@@ -33,7 +33,7 @@ SIMULATE_ARGS ?=
 ROOMS := producer fanout retrier delivery schemas runtime ops
 PINS := requirements/build.txt requirements/services.txt requirements/test.txt requirements/check.txt
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
-CODE = $(ROOMS) helm tests requirements $(if $(wildcard bench/*.py),bench)
+CODE = $(ROOMS) helm tests requirements examples docs/receiving $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := test
 .PHONY: demo test check bench explore chaos rolling chaos-slow simulate chart licences pins wheel python kafka registry chromium

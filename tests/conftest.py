@@ -104,6 +104,7 @@ _ONE_STAGE = frozenset(
     {
         "tests/integration/test_avro_events.py",
         "tests/integration/test_console.py",
+        "tests/integration/test_receivers.py",
         "tests/integration/test_redrive_and_replay.py",
     }
 )

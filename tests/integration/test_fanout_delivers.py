@@ -41,6 +41,7 @@ def test_one_record_two_subscribers_two_signatures(site: Site, sink: WebhookSink
         "ce-type": site.events,
         "ce-time": headers["ce-time"],
         "ce-partitionkey": "customer-7",
+        "hooklane-lane": headers["hooklane-lane"],
         "hooklane-sequence": str(offset),
         "hooklane-attempt": "1",
     }
@@ -60,6 +61,7 @@ def test_each_attempt_leaves_a_record(site: Site, sink: WebhookSink) -> None:
     assert (attempt.subscription, attempt.key, attempt.attempt) == ("a", b"k", 1)
     assert (attempt.outcome, attempt.status) == (AttemptOutcome.DELIVERED, 200)
     assert attempt.address == f"127.0.0.1:{sink.port}"
+    assert sink.hits[0].headers["hooklane-lane"] == attempt.lane
 
 
 def test_a_stop_and_a_start_repeat_nothing(site: Site, sink: WebhookSink) -> None:

@@ -131,6 +131,15 @@ def test_request_is_read_in_both_modes() -> None:
     assert (structured.type, structured.key, structured.sequence) == ("a b", "Zürich", 7)
 
 
+def test_the_named_lane_tells_two_topics_apart() -> None:
+    """Of one key in two topics each has its own order; without the header they would be one."""
+    named = [{**KEYED.headers, "hooklane-lane": lane} for lane in ("a" * 32, "b" * 32)]
+    first, second = (arrived("/", headers, b"") for headers in named)
+    assert first.lane != second.lane
+    assert arrived("/", {**named[0], "ce-partitionkey": "x"}, b"").lane == first.lane
+    assert arrived("/", {"hooklane-lane": "a" * 32}, b"").lane is None
+
+
 @given(
     headers=st.dictionaries(
         st.sampled_from(

@@ -12,6 +12,7 @@ import pytest
 from hooklane.ops import publish
 from hooklane.ops.main import run
 from hooklane.schemas.decode import decode
+from hooklane.schemas.decode_binary import DataReader
 from hooklane.schemas.event import Event, SourceRecord
 from tests.kafka.broker import Kafka
 from tests.kafka.records import Stored, create_topic, read_topic
@@ -35,7 +36,7 @@ def hooklane(
     )
 
 
-def event_of(stored: Stored) -> Event:
+def event_of(stored: Stored, *, reader: DataReader | None = None) -> Event:
     found = decode(
         SourceRecord(
             stored.topic,
@@ -46,7 +47,8 @@ def event_of(stored: Stored) -> Event:
             stored.key,
             stored.value,
             stored.headers,
-        )
+        ),
+        reader,
     )
     assert isinstance(found, Event)
     return found

@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from hooklane.delivery.assemble import open_engine
-from hooklane.delivery.attempt import Attempted, Attempter, Delivery
+from hooklane.delivery.attempt import Attempted, Attempter, Delivery, named_lane
 from hooklane.delivery.engine.native import NativeEngine
 from hooklane.delivery.engine.tls import verifying_context
 from hooklane.delivery.exchange import Fault, FaultKind, Response
@@ -112,11 +112,20 @@ def test_request_carries_the_document_and_the_attempt() -> None:
     assert (request.timeout_s, request.connect_timeout_s) == (7.0, 0.25)
     assert headers["hooklane-attempt"] == "4"
     assert headers["hooklane-replay"] == "r-1"
+    assert headers["hooklane-lane"] == LANE
     assert headers["webhook-timestamp"] == "1700000000"
     assert headers["x-env"] == "prod"
     assert headers["content-type"] == "application/cloudevents+json"
     assert headers["traceparent"].startswith("00-0af7651916cd43dd8448eb211c80319c")
     assert setup.told == []
+
+
+@pytest.mark.parametrize(
+    ("key", "ordering", "named"), [(b"k", "key", LANE), (None, "key", ""), (b"k", "none", "")]
+)
+def test_a_lane_with_an_order_is_named(key: bytes | None, ordering: str, named: str) -> None:
+    """A delivery that is a lane by itself has no order, and nothing to remember."""
+    assert named_lane(LANE, key, subscription(ordering=ordering)) == named
 
 
 def test_record_of_a_response() -> None:

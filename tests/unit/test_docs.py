@@ -10,7 +10,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     page
-    for page in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("helm/*/*.md"))
+    for page in (
+        *ROOT.glob("*.md"),
+        *ROOT.glob("*/*.md"),
+        *ROOT.glob("helm/*/*.md"),
+        *ROOT.glob("docs/*/**/*.md"),
+        *ROOT.glob("examples/*/*.md"),
+    )
     if not page.relative_to(ROOT).parts[0].startswith(".")
 )
 

@@ -29,3 +29,5 @@ def test_the_wheel_has_the_schemas_and_the_types() -> None:
     assert "hooklane/schemas/avro/DeliveryTask.avsc" in shipped
     console = "hooklane/ops/console"
     assert {f"{console}/templates/base.html", f"{console}/static/console.css"} <= shipped
+    catalog = "hooklane/ops/catalog_templates"
+    assert {f"{catalog}/base.html", f"{catalog}/snippets/verify.go.txt"} <= shipped

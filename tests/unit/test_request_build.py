@@ -74,6 +74,13 @@ def test_replay_and_trace() -> None:
     assert "tracestate" not in without
 
 
+def test_the_lane_is_named_where_there_is_one() -> None:
+    """With an order to keep the lane's id is told, else no header is there."""
+    found = headers(build(event(), FACTS._replace(lane="ab" * 16), TO, SIGNER))
+    assert found["hooklane-lane"] == "ab" * 16
+    assert "hooklane-lane" not in headers(build(event(), FACTS, TO, SIGNER))
+
+
 def structured(of: Event) -> dict[str, object]:
     request = build(of, FACTS, replace(TO, mode="structured"), SIGNER)
     found = headers(request)

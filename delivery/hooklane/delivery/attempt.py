@@ -19,6 +19,7 @@ from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import AttemptOutcome, DeliveryAttempt
 from hooklane.schemas.subscription import Subscription
+from hooklane.schemas.subscription_parts import Ordering
 
 _RECORDED_RESPONSE: Final = 1024
 _RECORDED_DETAIL: Final = 500
@@ -113,6 +114,7 @@ class Attempter:
             started_ms // 1000,
             span.traceparent,
             span.tracestate,
+            named_lane(delivery.lane, delivery.event.key, delivery.subscription),
         )
         return build(delivery.event, facts, asked.destination, self._signer(asked))
 
@@ -120,6 +122,12 @@ class Attempter:
         if asked.scheme is None:
             return None
         return signer(asked.scheme, tuple(map(self._secrets.resolve, asked.secrets)))
+
+
+def named_lane(lane: LaneId, key: bytes | None, subscription: Subscription) -> str:
+    """The lane as the receiver is told it. One that is a single delivery has no order: to name it
+    would have receivers remember a lane for each event."""
+    return lane if key is not None and subscription.ordering is Ordering.KEY else ""
 
 
 class _UnderWay:

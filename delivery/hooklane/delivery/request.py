@@ -41,7 +41,8 @@ class Destination:
 
 
 class AttemptFacts(NamedTuple):
-    """What this attempt adds. `timestamp`: whole seconds since the epoch."""
+    """What this attempt adds. `timestamp`: whole seconds since the epoch; `lane`: empty where the
+    delivery is a lane by itself, and has no order."""
 
     webhook_id: str
     sequence: int
@@ -50,6 +51,7 @@ class AttemptFacts(NamedTuple):
     timestamp: int
     traceparent: str | None = None
     tracestate: str | None = None
+    lane: str = ""
 
 
 def custom_lines(found: Mapping[str, str]) -> tuple[str, ...]:
@@ -115,6 +117,8 @@ def _payload(event: Event, destination: Destination) -> Payload:
 
 
 def _add_own(lines: list[str], facts: AttemptFacts) -> None:
+    if facts.lane:
+        lines.append(f"hooklane-lane: {facts.lane}")
     lines.append(f"hooklane-sequence: {facts.sequence}")
     lines.append(f"hooklane-attempt: {facts.attempt}")
     if facts.run:

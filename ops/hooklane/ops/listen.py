@@ -1,18 +1,34 @@
 """`hooklane listen`: a receiver on this machine that verifies, prints, and fails when told to."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Annotated
+import socket
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hooklane.ops.command import explain, single_command
-from hooklane.ops.listen_answer import FailurePlan
-from hooklane.ops.listen_desk import Desk
-from hooklane.ops.listen_server import bound, serve
+from hooklane.ops.listen_answer import ACCEPTED, FailurePlan
+from hooklane.ops.listen_desk import Answer, Desk
+from hooklane.ops.listen_keep import RequestFolder
+from hooklane.ops.listen_server import Beyond, bound, serve
 from hooklane.ops.listen_verify import Scheme, signature_check
-from hooklane.ops.output import Column, OutputFormat, OutputOption, follow_rows, notice
+from hooklane.ops.output import (
+    Column,
+    OutputFormat,
+    OutputOption,
+    Row,
+    follow_rows,
+    notice,
+    print_rows,
+)
 from hooklane.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from hooklane.ops.listen_forward import Forward
 
 app = single_command()
 
@@ -29,6 +45,13 @@ COLUMNS = (
     Column("cause"),
     Column("body"),
 )
+REPLAYED = (
+    Column("time"),
+    Column("status", align="right"),
+    Column("webhook_id", "webhook-id"),
+    Column("type"),
+    Column("cause"),
+)
 _SHORT_BODY = 60
 _USUAL_FAILURE = 503
 
@@ -37,14 +60,23 @@ _USUAL_FAILURE = 503
     "listen",
     help=explain(
         "Receive webhooks on this machine, verify them and print a line for each.",
-        more="Order is checked per key by hooklane-sequence. Ends by Ctrl-C.",
+        more="Order is checked per lane by hooklane-sequence. With --forward-to what is genuine "
+        "goes on to your own server, byte by byte, and its answer goes back; --keep holds the last "
+        "hundred of them as files for hooklane verify, and --replay sends the last of these once "
+        "more, signed anew. Ends by Ctrl-C.",
         example="hooklane listen --port 8080 --secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"
         "hooklane listen --port 8080 --fail 500 --fail-first 3\n"
-        "hooklane listen --port 8080 --fail-key c-42 --output json",
-        exits={0: "ended by Ctrl-C or SIGTERM", 2: "wrong usage"},
+        "hooklane listen --port 8080 --fail-key c-42 --output json\n"
+        "hooklane listen --forward-to localhost:3000/hooks --keep kept\n"
+        "hooklane listen --forward-to localhost:3000/hooks --keep kept --replay 1",
+        exits={
+            0: "ended by Ctrl-C or SIGTERM",
+            1: "replay refused",
+            2: "wrong usage",
+        },
     ),
 )
-def listen(
+def listen(  # noqa: PLR0913, PLR0917 - a command's options
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes any.")
     ] = 8080,
@@ -73,17 +105,98 @@ def listen(
         list[str] | None,
         typer.Option("--fail-key", metavar="KEY", help="Fail only this key; can be repeated."),
     ] = None,
+    verify: Annotated[
+        bool | None,
+        typer.Option(
+            "--verify/--no-verify",
+            help="Refuse what is not genuine; default: if there is a secret. Or only say so.",
+        ),
+    ] = None,
+    forward_to: Annotated[
+        str | None,
+        typer.Option(
+            "--forward-to",
+            metavar="URL",
+            help="Pass on to this server, answer as it does; without a path: to the same path.",
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="FOLDER", help="Keep the last 100 accepted requests there."),
+    ] = None,
+    replay: Annotated[
+        int | None,
+        typer.Option(
+            "--replay",
+            metavar="N",
+            min=1,
+            help="Send the last N of --keep to --forward-to once more, and end.",
+        ),
+    ] = None,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
+    secrets = secret or []
+    if verify and not secrets:
+        raise UsageError("--verify needs a --secret, or HOOKLANE_LISTEN_SECRET.")
+    folder = None if keep is None else RequestFolder(keep)
+    if replay is not None:
+        rows = asyncio.run(_again(folder, replay, forward_to, scheme, secrets))
+        print_rows(rows, REPLAYED, output)
+        raise typer.Exit(0 if all(row["accepted"] for row in rows) else 1)
     plan = failure_plan(fail, fail_first, fail_key or ())
-    check = signature_check(scheme, secret) if secret else None
+    check = signature_check(scheme, secrets) if secrets else None
     limit = _SHORT_BODY if output is OutputFormat.TABLE else None
-    desk = Desk(lambda _: check, plan, follow_rows(COLUMNS, output), limit)
+    shown = follow_rows(COLUMNS, output)
+    desk = Desk(lambda _: check, plan, shown, limit, strict=verify is not False)
+    if folder is not None:
+        folder.make()
     with bound(host, port) as listening:
         address, found_port = listening.getsockname()[:2]
-        notice(f"Listening on http://{address}:{found_port}, Ctrl-C ends.")
-        asyncio.run(serve(desk, listening))
+        asyncio.run(_listen(desk, listening, f"http://{address}:{found_port}", forward_to, folder))
     notice(desk.summary())
+
+
+async def _listen(
+    desk: Desk, listening: socket.socket, here: str, to: str | None, folder: RequestFolder | None
+) -> None:
+    async with AsyncExitStack() as stack:
+        forward: Forward | None = None
+        if to is not None:
+            # httpx takes a while to import: who only looks goes without it.
+            from hooklane.ops.listen_forward import forwarding_to  # noqa: PLC0415
+
+            forward = await stack.enter_async_context(forwarding_to(to))
+        notice(f"Listening on {here}, Ctrl-C ends.")
+        await serve(desk, listening, _beyond(forward, folder))
+
+
+def _beyond(forward: "Forward | None", folder: RequestFolder | None) -> Beyond | None:
+    """What becomes of a request that is accepted here; None if nothing does."""
+    if forward is None and folder is None:
+        return None
+
+    async def answer(target: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answer:
+        if folder is not None:
+            folder.keep(datetime.now(UTC), target, headers, body)
+        if forward is None:
+            return Answer(ACCEPTED, "")
+        return await forward.send(target, headers, body)
+
+    return answer
+
+
+async def _again(
+    folder: RequestFolder | None,
+    count: int,
+    to: str | None,
+    scheme: Scheme,
+    secrets: Sequence[str],
+) -> list[Row]:
+    from hooklane.ops.listen_again import sent_again  # noqa: PLC0415
+
+    if folder is None or to is None:
+        raise UsageError("--replay needs --keep, where the requests are, and --forward-to.")
+    return await sent_again(folder.last(count), to, scheme, secrets)
 
 
 def failure_plan(fail: int | None, first: int | None, keys: Iterable[str]) -> FailurePlan:

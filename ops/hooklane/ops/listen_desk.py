@@ -3,7 +3,7 @@
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,15 +16,37 @@ from hooklane.ops.output import Row
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: a status, and for a person who looks why."""
+    """What goes back: a status, and for a person who looks why; or the headers and body that
+    somebody else answered with. `fault`: why that one did not answer, as a word and a sentence."""
 
     status: int
     reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A request, and what is known of it before it is answered. `cause`: why it is not genuine."""
+
+    request: Arrived
+    now: float
+    verified: bool | None
+    cause: str | None
+    place: Place | None
+    answer: Answer
+
+
+def is_accepted(status: int) -> bool:
+    """Whether a sender takes it as delivered."""
+    return 200 <= status <= 299
 
 
 class Desk:
     """`check_for` gives what judges requests to a path, None where nothing is to be verified;
-    `show` is called with a row for each request; `body_limit` shortens the body in it."""
+    `show` is called with a row for each request; `body_limit` shortens the body in it. With
+    `strict` off what is not genuine is said to be so, and treated like the rest."""
 
     def __init__(
         self,
@@ -32,7 +54,10 @@ class Desk:
         plan: FailurePlan,
         show: Callable[[Row], None],
         body_limit: int | None,
+        *,
+        strict: bool = True,
     ) -> None:
+        self._strict = strict
         self._check_for = check_for
         self._plan = plan
         self._show = show
@@ -42,34 +67,60 @@ class Desk:
 
     def take(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Answer one request and show it."""
+        judged = self._judge(path, headers, body)
+        return self._answered(judged, judged.answer)
+
+    async def take_by(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        ask: Callable[[], Awaitable[Answer]],
+    ) -> Answer:
+        """The same; what would be accepted is answered by `ask`."""
+        judged = self._judge(path, headers, body)
+        asked = is_accepted(judged.answer.status)
+        return self._answered(judged, await ask() if asked else judged.answer)
+
+    def _judge(self, path: str, headers: Mapping[str, str], body: bytes) -> _Judged:
         now = time.time()
         request = arrived(path, headers, body)
         check = self._check_for(path)
         cause = None if check is None else check.cause(headers, body, now)
-        if cause is None:
-            place = self._place(request)
-            status = self._plan.answer(request)
-            self._remember(request, status)
-        else:
-            # What is not genuine says nothing about the order.
-            place, status = None, NOT_GENUINE
-        self._count(status, cause, place)
+        verified = None if check is None else cause is None
+        # What is not genuine says nothing about the order.
+        place = self._place(request) if cause is None else None
+        if cause is not None and self._strict:
+            return _Judged(request, now, verified, cause, place, Answer(NOT_GENUINE, cause))
+        status = self._plan.answer(request)
+        reason = "" if status == ACCEPTED else "told to fail"
+        return _Judged(request, now, verified, cause, place, Answer(status, reason))
+
+    def _answered(self, judged: _Judged, answer: Answer) -> Answer:
+        if judged.cause is None:
+            self._remember(judged.request, answer.status)
+        self._count(judged, answer)
         self._show(
             {
-                "time": datetime.fromtimestamp(now, UTC),
-                "status": status,
-                "verified": None if check is None else cause is None,
-                "cause": cause,
-                "order": None if place is None else _order_text(place),
-                **_facts(request, self._body_limit),
+                "time": datetime.fromtimestamp(judged.now, UTC),
+                "status": answer.status,
+                "verified": judged.verified,
+                "cause": judged.cause or answer.fault,
+                "order": None if judged.place is None else _order_text(judged.place),
+                **_facts(judged.request, self._body_limit),
             }
         )
-        return Answer(status, cause or ("told to fail" if status != ACCEPTED else ""))
+        return answer
 
     def summary(self) -> str:
         """One sentence on all requests so far."""
         parts = [f"{self._counts['requests']} requests", f"{self._counts['accepted']} accepted"]
-        words = ("not genuine", "failed on request", *(one for one in Order if one != Order.NEXT))
+        words = (
+            "not genuine",
+            "failed on request",
+            "failed behind",
+            *(one for one in Order if one != Order.NEXT),
+        )
         parts += [f"{self._counts[word]} {word}" for word in words if self._counts[word]]
         return ", ".join(parts) + "."
 
@@ -83,19 +134,23 @@ class Desk:
         lane, sequence = request.lane, request.sequence
         if lane is None or sequence is None:
             return
-        if status == ACCEPTED:
+        if is_accepted(status):
             self._order.accepted(lane, sequence, request.webhook_id or "")
         else:
             self._order.refused(lane, sequence)
 
-    def _count(self, status: int, cause: str | None, place: Place | None) -> None:
+    def _count(self, judged: _Judged, answer: Answer) -> None:
         self._counts["requests"] += 1
-        if status == ACCEPTED:
+        if is_accepted(answer.status):
             self._counts["accepted"] += 1
-        else:
-            self._counts["failed on request" if cause is None else "not genuine"] += 1
-        if place is not None:
-            self._counts[place.order] += 1
+        elif answer is not judged.answer:
+            self._counts["failed behind"] += 1
+        elif judged.cause is None:
+            self._counts["failed on request"] += 1
+        if judged.cause is not None:
+            self._counts["not genuine"] += 1
+        if judged.place is not None:
+            self._counts[judged.place.order] += 1
 
 
 def _facts(request: Arrived, body_limit: int | None) -> Row:

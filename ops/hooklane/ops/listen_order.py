@@ -1,7 +1,8 @@
 """Whether requests come in the order of their lanes. Pure: it is told what came and was answered.
 
-A receiver is not told lane ids; what it can see of a lane is where the request arrived, the
-event's source, its key, and the replay's run. `hooklane-sequence` counts within that.
+A receiver knows a lane by `hooklane-lane`; without it what can be seen of a lane is where the
+request arrived, the event's source, its key, and the replay's run. `hooklane-sequence` counts
+within that.
 """
 
 from collections import OrderedDict

@@ -26,11 +26,19 @@ class Arrived:
     source: str | None
     key: str | None
     run: str | None
+    lane_id: str | None
 
     @property
     def lane(self) -> LaneSeen | None:
-        """Its lane, or None: without a key or a sequence there is no order to keep."""
-        if self.key is None or self.sequence is None:
+        """Its lane, or None: without a key or a sequence there is no order to keep.
+
+        By `hooklane-lane` where the sender names it, else by what else can be seen of it.
+        """
+        if self.sequence is None:
+            return None
+        if self.lane_id is not None:
+            return LaneSeen(self.path, "", self.lane_id, "")
+        if self.key is None:
             return None
         return LaneSeen(self.path, self.source or "", self.key, self.run or "")
 
@@ -49,6 +57,7 @@ def arrived(path: str, headers: Mapping[str, str], body: bytes) -> Arrived:
         source=attributes.get("source"),
         key=attributes.get("partitionkey"),
         run=headers.get("hooklane-replay"),
+        lane_id=headers.get("hooklane-lane"),
     )
 
 

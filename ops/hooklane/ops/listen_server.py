@@ -3,15 +3,20 @@
 import asyncio
 import os
 import socket
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from hooklane.ops.listen_desk import Desk
+from hooklane.ops.listen_desk import Answer, Desk
 from hooklane.runtime.errors import UsageError
 from hooklane.runtime.http_server import serving
 from hooklane.runtime.shutdown import shutdown_signals
+
+Beyond = Callable[[str, Sequence[tuple[bytes, bytes]], bytes], Awaitable[Answer]]
+"""Answers a request that the desk would accept: path with query, headers as they came, body."""
 
 MAX_BODY = 64 * 1024 * 1024
 _LAST_WORDS_S = 5
@@ -48,10 +53,10 @@ def _reason(error: OSError | UnicodeError) -> str:
     return os.strerror(error.errno)
 
 
-async def serve(desk: Desk, listening: socket.socket) -> None:
+async def serve(desk: Desk, listening: socket.socket, beyond: Beyond | None = None) -> None:
     """Take requests until SIGINT or SIGTERM; what has begun by then is answered."""
     with shutdown_signals() as shutdown:
-        async with serving(ListenApp(desk), [listening], _LAST_WORDS_S) as task:
+        async with serving(ListenApp(desk, beyond), [listening], _LAST_WORDS_S) as task:
             asked = asyncio.create_task(shutdown.wait())
             await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
             asked.cancel()
@@ -60,8 +65,9 @@ async def serve(desk: Desk, listening: socket.socket) -> None:
 class ListenApp:
     """An ASGI application that hands each request to the desk."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, beyond: Beyond | None = None) -> None:
         self._desk = desk
+        self._beyond = beyond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -77,10 +83,19 @@ class ListenApp:
         body = await _body(request)
         if body is None:
             return PlainTextResponse(f"the body is longer than {MAX_BODY} bytes\n", 413)
-        path = request.url.path
-        answer = self._desk.take(path, dict(request.headers), body)
-        text = f"{answer.reason}\n" if answer.reason else ""
-        return PlainTextResponse(text, answer.status) if text else Response(None, answer.status)
+        answer = await self._answer(request, body)
+        if answer.reason:
+            return PlainTextResponse(f"{answer.reason}\n", answer.status)
+        return Response(answer.body or None, answer.status, dict(answer.headers))
+
+    async def _answer(self, request: Request, body: bytes) -> Answer:
+        path, headers = request.url.path, dict(request.headers)
+        if self._beyond is None:
+            return self._desk.take(path, headers, body)
+        query = request.scope["query_string"]
+        target = request.scope["raw_path"] + (b"?" + query if query else b"")
+        ask = partial(self._beyond, target.decode("latin-1"), request.headers.raw, body)
+        return await self._desk.take_by(path, headers, body, ask)
 
 
 async def _body(request: Request) -> bytes | None:

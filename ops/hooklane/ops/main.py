@@ -43,6 +43,8 @@ COMMANDS = (
     ),
     CommandModule("secrets", "hooklane.ops.secrets", "Make signing secrets, encrypt secrets."),
     CommandModule("publish", "hooklane.ops.publish", "Publish an event."),
+    CommandModule("catalog", "hooklane.ops.catalog", "Event types: pages, OpenAPI, AsyncAPI."),
+    CommandModule("trigger", "hooklane.ops.trigger", "Publish a sample of an event type."),
     CommandModule("listen", "hooklane.ops.listen", "Receive webhooks here, verify, print them."),
     CommandModule("fanout", "hooklane.ops.fanout", "Run the fan-out: match events, deliver them."),
     CommandModule("retrier", "hooklane.ops.retrier", "Run the retrier: deliver what waits."),

@@ -33,7 +33,7 @@ _quiet = logging.getLogger("hooklane.ops.publish.client")
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
 # Somebody waits at the terminal: not the five minutes that a service may take.
-_CLIENT = {"logger": _quiet, "message.timeout.ms": 30_000}
+CLIENT = {"logger": _quiet, "message.timeout.ms": 30_000}
 
 
 @app.command(
@@ -93,15 +93,15 @@ def publish(  # noqa: PLR0913, PLR0917 - a command's options
             events = one_event(template, source_of_data.read())
         else:
             events = template.events_of(source_of_data)
-        _check_topic(properties, topic)
+        check_topic(properties, topic)
         try:
-            with EventPublisher({**_CLIENT, **properties}, source=source, mode=mode) as publisher:
+            with EventPublisher({**CLIENT, **properties}, source=source, mode=mode) as publisher:
                 print_rows(event_rows(publisher, topic, events), COLUMNS, output)
         except PublishError as error:
             raise BrokerError(f"{error}.") from error
 
 
-def _check_topic(properties: dict[str, Any], topic: str) -> None:
+def check_topic(properties: dict[str, Any], topic: str) -> None:
     """All topics are asked for and not this one: to ask for one can make it.
 
     Raises:

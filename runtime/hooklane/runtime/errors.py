@@ -5,7 +5,8 @@ HooklaneError            anything of ours that reaches the command line
 ├── SettingsError        a wrong or unknown setting: exit 2
 ├── TopicsError          a topic is missing or made wrongly: exit 1
 ├── BrokerError          Kafka cannot be reached or refuses: exit 1
-└── SecretError          a secret's reference cannot be resolved: exit 1
+├── SecretError          a secret's reference cannot be resolved: exit 1
+└── CatalogError         event types that the catalog cannot be made of: exit 1
 
 Every message is one sentence that names what to change.
 """
@@ -34,6 +35,10 @@ class BrokerError(HooklaneError):
 
 
 class SecretError(HooklaneError):
+    pass
+
+
+class CatalogError(HooklaneError):
     pass
 
 

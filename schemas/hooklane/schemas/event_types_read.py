@@ -65,27 +65,51 @@ def read_event_types(folder: Path) -> EventTypes:
     Raises:
         EventTypesError: the folder or a file cannot be used; the text names the file and the place.
     """
+    types, faults = judge_event_types(folder)
+    if faults:
+        raise faults[0]
+    return types
+
+
+def judge_event_types(folder: Path) -> tuple[EventTypes, list[EventTypesError]]:
+    """The types that can be used, and for every other file why it cannot.
+
+    Raises:
+        EventTypesError: there is no such folder.
+    """
     found: dict[str, tuple[Path, EventType]] = {}
+    seen: dict[str, Path] = {}
+    faults: list[EventTypesError] = []
     for path, suffix in _files(folder):
         name = path.name.removesuffix(suffix)
-        if name in found:
-            raise EventTypesError(f"{path}: {found[name][0].name} is a schema of {name} too")
-        found[name] = path, _read(path, name, _READERS[suffix])
-    for path, one in found.values():
-        if one.replaced_by is not None and one.replaced_by not in found:
-            raise EventTypesError(
-                f"{path}: replaced_by names {one.replaced_by}, which has no file in the folder"
-            )
-    return EventTypes({name: one for name, (_, one) in found.items()}, list(_earlier(folder)))
+        if name in seen:
+            faults.append(EventTypesError(f"{path}: {seen[name].name} is a schema of {name} too"))
+            continue
+        seen[name] = path
+        try:
+            found[name] = path, _read(path, name, _READERS[suffix])
+        except EventTypesError as error:
+            faults.append(error)
+    faults += [
+        EventTypesError(
+            f"{path}: replaced_by names {one.replaced_by}, which has no file in the folder"
+        )
+        for path, one in found.values()
+        if one.replaced_by is not None and one.replaced_by not in seen
+    ]
+    earlier = list(_earlier(folder, faults))
+    return EventTypes({name: one for name, (_, one) in found.items()}, earlier), faults
 
 
-def _earlier(folder: Path) -> Iterator[AvroSchema]:
+def _earlier(folder: Path, faults: list[EventTypesError]) -> Iterator[AvroSchema]:
     for path in sorted(folder.iterdir()):
         if _EARLIER.fullmatch(path.name) and path.is_file():
             try:
                 yield AvroSchema(_document(path))
             except AvroSchemaError as error:
-                raise EventTypesError(f"{path}: {error}") from error
+                faults.append(EventTypesError(f"{path}: {error}"))
+            except EventTypesError as error:
+                faults.append(error)
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:

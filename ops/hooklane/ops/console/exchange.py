@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from hooklane.delivery.asked import Documents
+from hooklane.delivery.attempt import named_lane
 from hooklane.delivery.request import AttemptFacts, RefusedError, SetupError, build
 from hooklane.ops.event_reading import Read
 from hooklane.ops.log_reader import LogReader, Span
@@ -63,6 +64,7 @@ def made_request(
         attempt.attempt,
         attempt.run,
         attempt.started_ms // 1000,
+        lane=named_lane(attempt.lane, attempt.key, entry.subscription),
     )
     try:
         request = build(event, facts, replace(destination, lines=()), None)

@@ -39,9 +39,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters.update(
-            moment=moment, ago=ago, shown=shown, percent=percent, milliseconds=milliseconds
-        )
+        self._templates.filters.update(FILTERS)
         self._templates.globals.update(
             NAVIGATION=NAVIGATION, VERSION=__version__, TOKEN_FIELD=TOKEN_FIELD, query=query
         )
@@ -129,3 +127,13 @@ def query(**fields: object) -> str:
     """The part of an address behind its path, of those that are not None."""
     given = {name: value for name, value in fields.items() if value not in {None, ""}}
     return f"?{urlencode(given)}" if given else ""
+
+
+FILTERS: Final = {
+    "moment": moment,
+    "ago": ago,
+    "shown": shown,
+    "percent": percent,
+    "milliseconds": milliseconds,
+}
+"""What templates may ask for; those of the catalog use the same parts."""
