@@ -35,10 +35,11 @@ wait_for() { # LOG WORDS
 
 the_end() { # STATUS
   trap - EXIT
-  if [ "$1" != 0 ]; then tail -n 20 "$logs"/* >&2; fi
+  set +e # whatever fails, what was started here is ended
   # shellcheck disable=SC2046 # each is a number
-  kill $(jobs -p) 2>/dev/null || true
+  kill $(jobs -p) 2>/dev/null
   wait
+  if [ "$1" != 0 ]; then tail -n 20 "$logs"/* >&2; fi
   rm -rf "$logs"
   exit "$1"
 }

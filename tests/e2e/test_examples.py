@@ -1,15 +1,19 @@
 """Each of examples/ that has a `run.sh`, run as its README says. Changed are only ports."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.kafka.broker import free_ports
 from tests.support.by_hand import ENVIRON
-from tests.support.pages import ROOT, put_into
+from tests.support.pages import ROOT, blocks, page, put_into
+from tests.support.shell import Shell
 
 EXAMPLES = sorted(path.parent.name for path in ROOT.glob("examples/*/run.sh"))
 SAID = {
@@ -75,3 +79,31 @@ def test_each_ends_well_only_when_the_event_has_arrived_verified(tmp_path: Path)
     assert wrong.returncode == 1
     assert "Not seen: verified" in said
     assert "not genuine" in said
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="There is no node on this machine.")
+def test_receiving_is_tried_as_its_page_says(tmp_path: Path) -> None:
+    """docs/receiving, "Try it": the receiver works on what the second terminal publishes."""
+    written = page("docs/receiving/README.md")
+    receiver, broker = map(str, free_ports(2))
+    places = {
+        "8081": receiver,
+        "hooklane dev subscription.yaml": (
+            f"hooklane dev subscription.yaml --port {broker} --receiver-port 0"
+        ),
+    }
+    [document] = blocks(written, "Try it", "yaml")
+    first, second = blocks(written, "Try it", "sh")
+    (tmp_path / "subscription.yaml").write_text(put_into(document, places))
+    shutil.copy(ROOT / "docs" / "receiving" / "node" / "receiver.mjs", tmp_path)
+    environ = {
+        **ENVIRON,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOOKLANE_KAFKA__BOOTSTRAP_SERVERS": f"localhost:{broker}",
+    }
+    with Shell(tmp_path, environ) as one, Shell(tmp_path, environ) as other:
+        one.begin(put_into(first, places))
+        one.wait_for_row("ready, for example for")
+        other.run(second)
+        one.wait_for_row('^working on order.paid {"amount": 120}$')
+        one.wait_for_row("204 No Content")

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from hooklane.producer import AsyncEventPublisher
 from tests.kafka.broker import Kafka, free_ports
 from tests.kafka.records import create_topic, read_topic
-from tests.support.pages import ROOT
+from tests.support.pages import ROOT, every_block, page, put_into
 
 EXAMPLES = ROOT / "examples"
 
@@ -113,3 +114,17 @@ def test_grpc(kafka: Kafka, topic: str, monkeypatch: pytest.MonkeyPatch) -> None
     key, data, headers = only_event(kafka, topic)
     assert (key, data) == (b"o-1", {"order": "o-1", "amount": 120})
     assert (headers["ce_id"], headers["ce_type"]) == ("e-1", "order.paid")
+
+
+async def test_what_they_have_in_common(kafka: Kafka, topic: str) -> None:
+    """The function of docs/choosing.md publishes, and gives the event's id."""
+    [program] = every_block(page("docs/choosing.md"), "python")
+    names: dict[str, Any] = {}
+    exec(put_into(program, {"orders.events": topic}), names)  # noqa: S102 - it is our own page
+    async with AsyncEventPublisher(
+        {"bootstrap.servers": kafka.bootstrap_servers}, source="/orders"
+    ) as publisher:
+        told = await names["paid"](publisher, "o-1", 120)
+    key, data, headers = only_event(kafka, topic)
+    assert (key, data) == (b"o-1", {"order": "o-1", "amount": 120})
+    assert headers["ce_id"] == told

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -211,6 +212,32 @@ def test_a_kill_loses_and_doubles_nothing(programs: dict[str, ReceiverProgram]) 
             assert one.ask("POST", "/webhooks", case.headers(), case.body)[0] == 204
         assert one.kept() == [*kept[one.language], after.line()], one.language
         one.wait_worked()
+
+
+@pytest.mark.parametrize(
+    ("secrets", "message"),
+    [
+        ((), "Set WEBHOOK_SECRETS to signing secrets, separated by spaces."),
+        ((NEW, "whsec_no!base64"), "A secret in WEBHOOK_SECRETS is not base64 behind whsec_."),
+    ],
+)
+def test_a_wrong_start_is_one_sentence(
+    secrets: tuple[str, ...],
+    message: str,
+    programs: dict[str, ReceiverProgram],
+    tmp_path: Path,
+) -> None:
+    """Without a secret, or with one that was mangled, none starts and each says why."""
+    wrong = [ReceiverProgram(language, tmp_path, secrets) for language in programs]
+    with ExitStack() as stack:
+        for one in wrong:
+            stack.callback(one.kill)
+            one.start()
+        for one in wrong:
+            code, said = one.wait_ended()
+            assert code != 0, one.language
+            assert message in said, one.language
+            assert "Traceback" not in said
 
 
 TROUBLED = b'{"n": 1, "key": "weak"}'

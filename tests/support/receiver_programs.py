@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -91,10 +92,17 @@ class ReceiverProgram:
         """Until `/healthz` answers."""
         self._wait(self._healthy, _READY_S)
 
+    def wait_ended(self) -> tuple[int, str]:
+        """Its exit code, and what it said."""
+        assert self._process is not None
+        return self._process.wait(30), self._log.read_text()
+
     def kill(self) -> None:
         """SIGKILL to it and to all that it has started."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            # It may have ended by itself.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(10)
             self._process = None
 

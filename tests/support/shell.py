@@ -55,6 +55,10 @@ class Shell:
         self._give(f"{commands}\necho '{mark}'\n")
         self.wait_for(lambda line: line == mark)
 
+    def begin(self, commands: str) -> None:
+        """Give it a block whose last command stays in the foreground."""
+        self._give(f"{commands}\n")
+
     def wait_for(self, wanted: Callable[[str], bool]) -> str:
         """The first line, from here on, that is wanted."""
         deadline = time.monotonic() + _DEADLINE_S

@@ -190,9 +190,14 @@ public class Receiver {
     public static void main(String[] arguments) throws IOException {
         Map<String, String> environment = System.getenv();
         List<byte[]> secrets = new ArrayList<>();
-        for (String secret : environment.getOrDefault("WEBHOOK_SECRETS", "").split(" ")) {
-            if (secret.isEmpty()) continue;
-            secrets.add(Base64.getDecoder().decode(secret.replaceFirst("^whsec_", "")));
+        try {
+            for (String secret : environment.getOrDefault("WEBHOOK_SECRETS", "").split(" ")) {
+                if (secret.isEmpty()) continue;
+                secrets.add(Base64.getDecoder().decode(secret.replaceFirst("^whsec_", "")));
+            }
+        } catch (IllegalArgumentException error) {
+            System.err.println("A secret in WEBHOOK_SECRETS is not base64 behind whsec_.");
+            System.exit(1);
         }
         if (secrets.isEmpty()) {
             System.err.println("Set WEBHOOK_SECRETS to signing secrets, separated by spaces.");

@@ -121,14 +121,21 @@ async function whole(request) {
   return Buffer.concat(parts);
 }
 
-const secrets = (process.env.WEBHOOK_SECRETS ?? "")
-  .split(" ")
-  .filter(Boolean)
-  .map((secret) => Buffer.from(secret.replace(/^whsec_/, ""), "base64"));
-if (secrets.length === 0) {
-  console.error("Set WEBHOOK_SECRETS to signing secrets, separated by spaces.");
+function theEnd(sentence) {
+  console.error(sentence);
   process.exit(1);
 }
+
+const written = (process.env.WEBHOOK_SECRETS ?? "").split(" ").filter(Boolean);
+if (written.length === 0) theEnd("Set WEBHOOK_SECRETS to signing secrets, separated by spaces.");
+const secrets = written.map((secret) => {
+  const text = secret.replace(/^whsec_/, "");
+  const key = Buffer.from(text, "base64"); // which passes over whatever is none
+  if (key.toString("base64") !== text) {
+    theEnd("A secret in WEBHOOK_SECRETS is not base64 behind whsec_.");
+  }
+  return key;
+});
 const inbox = new Inbox(process.env.INBOX ?? "inbox.txt");
 
 const server = http.createServer(async (request, response) => {

@@ -8,6 +8,7 @@ import hmac
 import os
 import queue
 import re
+import sys
 import threading
 import time
 import traceback
@@ -142,10 +143,19 @@ def whole_lines(path: Path) -> list[str]:
     return whole.splitlines()
 
 
-SECRETS = [
-    base64.b64decode(secret.removeprefix("whsec_"))
-    for secret in os.environ["WEBHOOK_SECRETS"].split()
-]
+def secrets_from(text: str) -> list[bytes]:
+    """The keys of `whsec_…` secrets that are separated by spaces."""
+    try:
+        found = [
+            base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+            for secret in text.split()
+        ]
+    except ValueError:
+        sys.exit("A secret in WEBHOOK_SECRETS is not base64 behind whsec_.")
+    return found or sys.exit("Set WEBHOOK_SECRETS to signing secrets, separated by spaces.")
+
+
+SECRETS = secrets_from(os.environ.get("WEBHOOK_SECRETS", ""))
 INBOX = Inbox(Path(os.environ.get("INBOX", "inbox.txt")))
 
 

@@ -9,7 +9,16 @@
 set -euo pipefail
 export LC_ALL=C # bytes, not characters
 
-: "${WEBHOOK_SECRETS:?Set it to one or more signing secrets, separated by spaces.}"
+if [ -z "${WEBHOOK_SECRETS-}" ]; then
+  echo 'Set WEBHOOK_SECRETS to signing secrets, separated by spaces.' >&2
+  exit 1
+fi
+for secret in $WEBHOOK_SECRETS; do
+  if ! base64 -d <<<"${secret#whsec_}" >/dev/null 2>&1; then
+    echo 'A secret in WEBHOOK_SECRETS is not base64 behind whsec_.' >&2
+    exit 1
+  fi
+done
 export INBOX=${INBOX:-inbox.txt} PORT=${PORT:-8080}
 readonly TOLERANCE_S=300 LARGEST_BODY=$((1024 * 1024))
 
