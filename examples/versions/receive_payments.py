@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 KEY = base64.b64decode(os.environ["HOOKLANE_SECRET_ACCOUNTING"].removeprefix("whsec_"))
 
 
-def version_1(data: dict) -> str:
+def version_1(data: dict[str, object]) -> str:
     return f"{data['amount']:.2f}"
 
 
-def version_2(data: dict) -> str:
+def version_2(data: dict[str, object]) -> str:
     return f"{data['amount']['value']} {data['amount']['currency']} by {data['method']}"
 
 
