@@ -51,6 +51,8 @@ SETS = (
             "kubernetes-validate",
             "playwright",
             "promql-parser",
+            # The extra `outbox`: under the LGPL, so that the image goes without.
+            "psycopg[binary]",
             "pytest",
             "pytest-asyncio",
             "pytest-timeout",
