@@ -130,6 +130,8 @@ def ensure_postgres() -> Path:
     """
     given = os.environ.get(NAMED)
     if given:
+        if not (Path(given) / "initdb").is_file():
+            raise PostgresUnavailableError(f"{NAMED} names {given}, and there is no initdb there.")
         return Path(given)
     found = _found()
     if found is None:

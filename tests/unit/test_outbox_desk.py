@@ -72,6 +72,23 @@ def test_a_failed_batch_comes_again_only_after_the_fence() -> None:
     assert desk.ask(0.0) == Ask((0,))
 
 
+def test_a_failed_batch_comes_again_in_parts() -> None:
+    """It may have been more than a transaction has time for: half as many rows, and more again once
+    those have come through."""
+    desk = open_desk()
+    rows = [row(n, f"k{n}") for n in range(8)]
+    sizes = []
+    for fails in (True, True, True, True, False, False, False):
+        (batch,) = taken(desk, *rows)
+        sizes.append(len(batch.rows))
+        if fails:
+            desk.failed(batch)
+            desk.opened(0)
+        else:
+            desk.done(batch)
+    assert sizes == [8, 4, 2, 1, 1, 2, 4]
+
+
 def test_a_bad_row_holds_what_is_behind_it() -> None:
     """What is before it in its queue goes, what is behind it waits, other queues go on; after a
     while it is looked at again."""

@@ -1,6 +1,7 @@
 """The outbox's table: the SQL that makes it, and whether it is one that the promises hold for."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from hooklane.producer.outbox.ddl import creation
 from hooklane.producer.outbox.errors import UnusableTableError
 from hooklane.producer.outbox.layout import After, Layout, OnBadRow, Part, PayloadKind
 
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = Column("text", readable=True, writable=False)
 GOOD = Found(
     number=1,
@@ -76,6 +78,12 @@ def test_names_are_quoted() -> None:
     assert '"order" text NOT NULL' in sql
     assert "pg_notify('it''s', '')" in sql
     assert 'GRANT USAGE ON SCHEMA "shop" TO "Relay";' in sql
+
+
+def test_the_page_has_the_sql() -> None:
+    """docs/outbox.md shows what `--print-sql` prints by default."""
+    page = (ROOT / "docs" / "outbox.md").read_text()
+    assert "\n\n".join(creation(Layout(), "hooklane_relay")) in page
 
 
 def test_the_least_rights_are_granted() -> None:

@@ -10,8 +10,8 @@ published. So the next row of a queue goes only when all before it are published
 
 A bucket's rows of one turn are one transaction: when one is refused none is published, so that no
 row can have overtaken the refused one. Kafka may name a whole batch for the sake of one record, so
-that only a row that was refused alone is bad: after a refusal the bucket's next batch is half as
-large, and grows again as batches come through.
+that only a row that was refused alone is bad: after a refusal, or a failure, the bucket's next
+batch is half as large, and batches grow again as they come through.
 """
 
 from collections import defaultdict
@@ -196,8 +196,12 @@ class Desk:
         self._states[batch.bucket] = _State.FREE
 
     def failed(self, batch: Batch) -> None:
-        """Nobody knows what became of it: its rows are read again, once `opened` is told."""
+        """Nobody knows what became of it: its rows are read again, once `opened` is told.
+
+        Fewer at once: it may have been more than a transaction has time for.
+        """
         self._states[batch.bucket] = _State.OPENING
+        self._largest[batch.bucket] = max(1, len(batch.rows) // 2)
 
     def _cannot(self, row: Row, reason: str, now: float) -> Bad:
         if not self._skips:
