@@ -36,12 +36,12 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 CODE = $(ROOMS) helm tests requirements examples docs/receiving $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := test
-.PHONY: demo test check bench explore chaos rolling chaos-slow simulate chart licences pins wheel python kafka registry chromium
+.PHONY: demo test check bench explore chaos rolling chaos-slow simulate chart licences pins wheel python kafka registry chromium postgres
 # One environment or wheel at a time: pip runs side by side would only share two cores.
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
-test: kafka registry chromium wheel .venv/test/.made
+test: kafka registry chromium postgres wheel .venv/test/.made
 	@.venv/test/bin/python $(PIP_INSTALL) --no-deps --force-reinstall dist/wheel/hooklane-*.whl
 	HOOKLANE_TEST_INSTALLED=1 .venv/test/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
@@ -105,6 +105,10 @@ registry: python
 # it says in one sentence what is missing, and only the tests that need it fail.
 chromium: python
 	@$(PYTHON) -m tests.support.chromium
+
+# The database that the outbox is tested with, likewise.
+postgres: python
+	@$(PYTHON) -m tests.support.postgres
 
 python:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python3.12." >&2; exit 1; }

@@ -55,6 +55,8 @@ SETS = (
             "openapi-spec-validator",
             "playwright",
             "promql-parser",
+            # The extra `outbox`: under the LGPL, so that the image goes without.
+            "psycopg[binary]",
             "pytest",
             "pytest-asyncio",
             "pytest-timeout",

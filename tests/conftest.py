@@ -15,6 +15,7 @@ from tests.kafka.broker import Kafka, SingleBroker
 from tests.kafka.cluster import KafkaCluster
 from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
 from tests.support.helm import Helm, helm_running
+from tests.support.postgres import Postgres, PostgresUnavailableError, ensure_postgres
 
 # How long examples take says how busy the machine is, and nothing about what is tested.
 settings.register_profile("hooklane", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -68,6 +69,23 @@ def kafka_cluster(started_cluster: KafkaCluster) -> Iterator[KafkaCluster]:
 
 
 @pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for the whole run; a test makes a database of its own in it. Where there is
+    none, only the CI has to fail."""
+    try:
+        server = Postgres(ensure_postgres())
+    except PostgresUnavailableError as error:
+        if os.environ.get("CI"):
+            raise _failure(str(error)) from None
+        pytest.skip(str(error))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
 def helm() -> Iterator[Helm]:
     """One Helm for the whole run."""
     with helm_running() as running:
@@ -104,6 +122,7 @@ _ONE_STAGE = frozenset(
     {
         "tests/integration/test_avro_events.py",
         "tests/integration/test_console.py",
+        "tests/integration/test_outbox_relay.py",
         "tests/integration/test_receivers.py",
         "tests/integration/test_redrive_and_replay.py",
     }

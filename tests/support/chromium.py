@@ -6,13 +6,13 @@ used, so that it also runs before any package is installed.
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.apt import NotInstalledError, install
+
 NAMED = "HOOKLANE_TEST_CHROMIUM"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_TIMEOUT_S = 300.0
 _ADVICE = (
     "install it (Debian: `apt-get install chromium`), so that `chromium` is on the PATH, or name "
     f"one in {NAMED}."
@@ -59,31 +59,10 @@ def _found() -> Path | None:
 
 
 def _install() -> None:
-    apt = shutil.which("apt-get")
-    if apt is None or os.geteuid() != 0:
-        return
-    install = [apt, "install", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core"]
-    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # A failed update need not matter: a list of packages may be there.
-    for command in ([apt, "update"], install):
-        try:
-            done = subprocess.run(
-                command,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ChromiumUnavailableError(
-                f"apt did not install Chromium within {_TIMEOUT_S:.0f} s: {_ADVICE}"
-            ) from error
-        if done.returncode == 0 or command is not install:
-            continue
-        said = (done.stdout + done.stderr).strip()[-1000:]
-        raise ChromiumUnavailableError(f"apt could not install Chromium ({said}): {_ADVICE}")
+    try:
+        install("Chromium", "chromium", "fonts-dejavu-core")
+    except NotInstalledError as error:
+        raise ChromiumUnavailableError(f"{error}: {_ADVICE}") from error
 
 
 def main() -> int:

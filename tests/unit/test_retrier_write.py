@@ -55,7 +55,7 @@ class Broker:
         self, records: Iterable[Outgoing], offsets: list[TopicPartition], metadata: object
     ) -> CommitResult:
         given = list(records)
-        keys = [one.record.key for one in given]
+        keys = [one.record.key or b"" for one in given]
         self.transactions.append((keys, {at.partition: at.offset for at in offsets}, metadata))
         assert self.answering.wait(5)
         result = self.results.popleft() if self.results else COMMITTED

@@ -64,6 +64,8 @@ def test_only_own_names_are_named() -> None:
             case _ if one.role is Role.OPERATOR and one.name.startswith("acme-"):
                 runs = {"acme-dead-letters-", "acme-replay-"}
                 assert (one.name in runs, one.prefixed) == (True, True)
+            case Resource.TRANSACTIONAL_ID if one.role is Role.OUTBOX:
+                assert (one.name, one.prefixed) == ("acme-outbox-", True)
             case Resource.GROUP if Operation.READ in one.operations:
                 assert (one.name, one.prefixed) == (f"acme-{one.role}", False)
             case Resource.GROUP:
@@ -74,7 +76,7 @@ def test_only_own_names_are_named() -> None:
 
 
 def test_nobody_may_do_what_is_not_his() -> None:
-    """Only who makes topics may create and alter; events are written by publishers alone."""
+    """Only who makes topics may create and alter; events are written by who publishes."""
     found = rights(plan("orders.events"), GROUPS)
     making = {Operation.CREATE, Operation.ALTER_CONFIGS}
     assert {one.role for one in found if making & set(one.operations)} == {Role.SETUP}
@@ -83,7 +85,7 @@ def test_nobody_may_do_what_is_not_his() -> None:
         for one in found
         if one.name == "orders.events" and Operation.WRITE in one.operations
     }
-    assert writers == {Role.PUBLISHER}
+    assert writers == {Role.PUBLISHER, Role.OUTBOX}
     readers = {one.role for one in found if one.name == "orders.events"}
     assert Role.RETRIER not in readers
 

@@ -48,6 +48,7 @@ COMMANDS = (
     CommandModule("listen", "hooklane.ops.listen", "Receive webhooks here, verify, print them."),
     CommandModule("fanout", "hooklane.ops.fanout", "Run the fan-out: match events, deliver them."),
     CommandModule("retrier", "hooklane.ops.retrier", "Run the retrier: deliver what waits."),
+    CommandModule("outbox", "hooklane.ops.outbox", "Publish the rows of an outbox table."),
     CommandModule("lanes", "hooklane.ops.lanes", "Whose deliveries wait, why; retry, skip."),
     CommandModule("dead-letters", "hooklane.ops.dead_letters", "What was given up, and why."),
     CommandModule("replay", "hooklane.ops.replay", "Deliver past events again, to one."),

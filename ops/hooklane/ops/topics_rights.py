@@ -33,6 +33,8 @@ class Role(StrEnum):
     """Every other command that looks at what waits, and acts on it."""
     PUBLISHER = "publisher"
     """A service that publishes events."""
+    OUTBOX = "outbox"
+    """`hooklane outbox`."""
 
 
 class Resource(StrEnum):
@@ -101,6 +103,7 @@ def rights(plan: TopicPlan, groups: Groups) -> list[Right]:
             Right(Role.PUBLISHER, Resource.TOPIC, name, (Operation.WRITE,), "publishes", prefixed)
             for name, prefixed in events
         ),
+        *_outbox(plan.names, events),
     ]
 
 
@@ -157,6 +160,20 @@ def _runs(names: TopicNames, events: Iterable[tuple[str, bool]]) -> Iterator[Rig
     yield _topic(role, names.dead_letters, "deletes what was purged", Operation.DELETE)
     for name, prefixed in events:
         yield Right(role, Resource.TOPIC, name, (Operation.READ,), "replays events", prefixed)
+
+
+def _outbox(names: TopicNames, events: Iterable[tuple[str, bool]]) -> Iterator[Right]:
+    role = Role.OUTBOX
+    for name, prefixed in events:
+        yield Right(role, Resource.TOPIC, name, (Operation.WRITE,), "publishes rows", prefixed)
+    yield Right(
+        role,
+        Resource.TRANSACTIONAL_ID,
+        f"{names.prefix}-outbox-",
+        (Operation.WRITE,),
+        "publishes in transactions; the rest of the id is the table's, and the bucket",
+        prefixed=True,
+    )
 
 
 def _setup(names: TopicNames, events: Iterable[tuple[str, bool]]) -> Iterator[Right]:

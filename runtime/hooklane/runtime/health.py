@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 import structlog
 from starlette.applications import Starlette
@@ -20,13 +21,26 @@ from starlette.routing import Route
 
 from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.http_server import serving
-from hooklane.runtime.metrics import Metrics
 from hooklane.runtime.metrics_restore import Restores
 from hooklane.runtime.settings_sections import HttpSettings
 
 log = structlog.get_logger()
 
 TopicPartition = tuple[str, int]
+
+
+class Ready(Protocol):
+    """What knows whether a service does its work."""
+
+    def missing(self) -> tuple[str, ...]:
+        """What is still waited for; empty if the service is ready."""
+
+
+class Exposed(Protocol):
+    """What has a service's metrics."""
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """As Prometheus reads them, and the content type, by the `Accept` header."""
 
 
 class Readiness:
@@ -110,7 +124,7 @@ class Readiness:
 
 @asynccontextmanager
 async def serve_health(
-    settings: HttpSettings, readiness: Readiness, metrics: Metrics
+    settings: HttpSettings, readiness: Ready, metrics: Exposed
 ) -> AsyncIterator[int]:
     """Serve while this is open; gives the bound port.
 
@@ -124,7 +138,7 @@ async def serve_health(
         yield port
 
 
-def health_app(readiness: Readiness, metrics: Metrics) -> Starlette:
+def health_app(readiness: Ready, metrics: Exposed) -> Starlette:
     """The three pages."""
 
     async def healthz(_: Request) -> Response:

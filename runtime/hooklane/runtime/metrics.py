@@ -86,12 +86,7 @@ class Metrics:
     """All metrics of one process. `labelled`: subscriptions that get a label of their own."""
 
     def __init__(self, service: Service, labelled: int = 100) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # half of the lines for nothing
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        Gauge("hooklane_build_info", "Always 1.", ("version",), registry=registry).labels(
-            __version__
-        ).set(1)
+        self.registry = registry = process_registry()
         self._of_events(registry)
         self._of_deliveries(registry, service)
         self._of_transactions(registry)
@@ -263,8 +258,24 @@ class Metrics:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All of it as Prometheus reads it, and the content type, by the `Accept` header."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+        return exposed(self.registry, accept)
+
+
+def process_registry() -> CollectorRegistry:
+    """A registry with what every process tells of itself."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # half of the lines for nothing
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    Gauge("hooklane_build_info", "Always 1.", ("version",), registry=registry).labels(
+        __version__
+    ).set(1)
+    return registry
+
+
+def exposed(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """A registry as Prometheus reads it, and the content type, by the `Accept` header."""
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
 
 
 def _by(counter: Counter, outcomes: type[E]) -> Mapping[E, Counter]:

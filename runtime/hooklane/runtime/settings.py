@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.settings_console import ConsoleSettings
 from hooklane.runtime.settings_delivery import DeliverySettings
+from hooklane.runtime.settings_outbox import OutboxSettings
 from hooklane.runtime.settings_sections import (
     EventsSettings,
     FanoutSettings,
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     tenants: TenantSettings = TenantSettings()
     secrets: SecretSettings = SecretSettings()
+    outbox: OutboxSettings = OutboxSettings()
     http: HttpSettings = HttpSettings()
     console: ConsoleSettings = ConsoleSettings()
     schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()

@@ -20,7 +20,6 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from hooklane.runtime.errors import BrokerError, HooklaneError
 from hooklane.runtime.threads import OneThread
-from hooklane.schemas.outgoing import Record
 
 log = structlog.get_logger(__name__)
 
@@ -47,11 +46,25 @@ class CommitResult(Enum):
 Heard = Callable[[KafkaError | None, Message], None]
 
 
+class Produced(Protocol):
+    """What a record is made of. A partition below zero is the partitioner's to choose."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
 class Outgoing(NamedTuple):
     """A record of a transaction. `heard` is told where it is, or why not, before that ends."""
 
-    record: Record
+    record: Produced
     heard: Heard | None = None
+    headers: list[tuple[str, bytes]] | None = None
 
 
 class Log(Protocol):
@@ -81,6 +94,7 @@ class _AbortedError(Exception):
 
     def __init__(self, cause: KafkaError) -> None:
         super().__init__(str(cause))
+        self.cause = cause
         self.timed_out = cause.code() == KafkaError._TIMED_OUT  # noqa: SLF001 - its own name
 
 
@@ -108,7 +122,14 @@ class TransactionWriter:
         self._timeout_s = timeout_s
         self._monotonic = monotonic
         self._producer: TransactionalProducer | None = None
+        self.undone_by: KafkaError | None = None
+        """Why the last transaction that was aborted was."""
         self._abandoned: deque[TransactionalProducer] = deque(maxlen=_KEPT)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next transaction is one of the producer that `open` has made last."""
+        return self._producer is not None
 
     def open(self) -> None:
         """Connect and fence an earlier producer of the same name.
@@ -147,6 +168,7 @@ class TransactionWriter:
             self._step(producer, lambda: producer.commit_transaction(self._timeout_s))
         except _AbortedError as aborted:
             self._log.info("transaction.aborted", reason=str(aborted))
+            self.undone_by = aborted.cause
             if aborted.timed_out:
                 # Its records may be on their way still, so librdkafka wants another epoch; a
                 # producer that had got one did not come back from its next transaction.
@@ -242,8 +264,10 @@ def _produce(producer: TransactionalProducer, waiting: deque[Outgoing]) -> None:
     All of them in one step: one each would double their price.
     """
     while waiting:
-        record, heard = waiting[0]
-        told = {} if heard is None else {"on_delivery": heard}
+        record, heard, headers = waiting[0]
+        told: dict[str, object] = {} if heard is None else {"on_delivery": heard}
+        if headers is not None:
+            told["headers"] = headers
         try:
             producer.produce(
                 record.topic, value=record.value, key=record.key, partition=record.partition, **told
