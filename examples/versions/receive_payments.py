@@ -6,15 +6,16 @@ import json
 import os
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 KEY = base64.b64decode(os.environ["HOOKLANE_SECRET_ACCOUNTING"].removeprefix("whsec_"))
 
 
-def version_1(data: dict[str, object]) -> str:
+def version_1(data: dict[str, Any]) -> str:
     return f"{data['amount']:.2f}"
 
 
-def version_2(data: dict[str, object]) -> str:
+def version_2(data: dict[str, Any]) -> str:
     return f"{data['amount']['value']} {data['amount']['currency']} by {data['method']}"
 
 
