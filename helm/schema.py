@@ -28,6 +28,7 @@ NOT_FROM_SETTINGS: Final = {
     "kafka": {"instance_id", "properties_dir"},
     "retrier": {"spool_dir"},
     "delivery": {"ca_file"},
+    "schema_registry": {"password"},
     "secrets": {"dir", "encryption_keys", "encryption_keys_file"},
 }
 """Settings that follow from other values, or that are secrets."""
