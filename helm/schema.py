@@ -29,6 +29,7 @@ NOT_FROM_SETTINGS: Final = {
     "retrier": {"spool_dir"},
     "delivery": {"ca_file"},
     "console": {"token"},
+    "schema_registry": {"password"},
     "secrets": {"dir", "encryption_keys", "encryption_keys_file"},
 }
 """Settings that follow from other values, or that are secrets."""

@@ -1,11 +1,15 @@
 """Whole Avro schemas: faults with their places, unions, references, evolution, hostile bytes."""
 
+import json
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import fastavro
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hooklane.schemas.avro_schema import AvroDataError, AvroSchema, AvroSchemaError
 from hooklane.schemas.event_types_fault import MOST_FAULTS
@@ -268,6 +272,37 @@ def test_a_datum_of_a_million_levels_is_refused() -> None:
         [sys.executable, "-c", source], capture_output=True, text=True, check=False
     )
     assert (told.returncode, told.stdout) == (0, "refused\n")
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        "null",
+        {"type": "record", "name": "E", "fields": []},
+        {"type": "record", "name": "E", "fields": [{"name": "n", "type": "null"}]},
+        {"type": "fixed", "name": "F", "size": 0},
+    ],
+)
+def test_lists_of_nothing_are_refused(items: Any) -> None:
+    """Ten bytes could say that there are 2^63 items, and each would take memory."""
+    for schema in (
+        {"type": "array", "items": items},
+        ["null", {"type": "map", "values": {"type": "array", "items": items}}],
+        {
+            "type": "record",
+            "name": "R",
+            "fields": [{"name": "all", "type": {"type": "array", "items": items}}],
+        },
+    ):
+        with pytest.raises(AvroSchemaError, match="a list's items take no bytes"):
+            AvroSchema(schema)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_do_more_than_not_to_fit(data: bytes) -> None:
+    """Whatever comes under a schema's id: JSON values, or one class of error, and soon."""
+    with suppress(AvroDataError):
+        json.dumps(AvroSchema(INVOICE).decode(data), allow_nan=False)
 
 
 @pytest.mark.parametrize(

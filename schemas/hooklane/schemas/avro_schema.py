@@ -13,6 +13,7 @@ import fastavro
 from fastavro import _read_py as plain_fastavro
 
 from hooklane.schemas.avro_defaults import json_default
+from hooklane.schemas.avro_hazards import has_empty_items, is_recursive
 from hooklane.schemas.avro_judge import AvroJudge
 from hooklane.schemas.avro_values import FORMS, Form, form_of
 from hooklane.schemas.event_types_fault import Fault
@@ -46,6 +47,8 @@ class AvroSchema:
             for one in references:
                 _tagged(_parsed(one, names), names, tagged_names)
             self.parsed = _parsed(source, names)
+            if any(has_empty_items(one, names) for one in (self.parsed, *names.values())):
+                raise AvroSchemaError("a list's items take no bytes: a datum could have any number")  # noqa: TRY301
             # A datum of a record with one field is the field's: so every schema is a record's.
             self._bare = not (isinstance(self.parsed, dict) and self.parsed["type"] == "record")
             inner = _tag(self.parsed, names)
@@ -56,7 +59,7 @@ class AvroSchema:
             raise AvroSchemaError(f"{type(error).__name__}: {error}"[:300]) from error
         self._judge = AvroJudge(self.parsed, names)
         # The compiled reader has no guard against a datum of a million levels; Python's own has.
-        module = plain_fastavro if _recursive(names) else fastavro
+        module = plain_fastavro if is_recursive(names) else fastavro
         self._reader: Callable[..., Any] = module.schemaless_reader
 
     @property
@@ -164,32 +167,6 @@ def _with_defaults(tagged: Any, names: dict[str, Any]) -> Any:
             if _DEFAULT in field:
                 field["default"] = field.pop(_DEFAULT)
     return parsed
-
-
-def _recursive(names: Mapping[str, Any]) -> bool:
-    """Whether a named type can hold itself."""
-    uses = {name: _mentioned(schema, top=True) & names.keys() for name, schema in names.items()}
-    reach = dict(uses)
-    for _ in names:
-        reach = {name: seen.union(*(uses[one] for one in seen)) for name, seen in reach.items()}
-    return any(name in seen for name, seen in reach.items())
-
-
-def _mentioned(schema: Any, *, top: bool = False) -> set[str]:
-    """The names that stand in a type's definition; what a named type in it uses is its own."""
-    match schema:
-        case str():
-            return {schema}
-        case list():
-            return set().union(*map(_mentioned, schema))
-        case {"name": str(name)} if not top:
-            return {name}
-        case {"fields": fields}:
-            return set().union(*(_mentioned(field["type"]) for field in fields))
-        case {"items": inner} | {"values": inner}:
-            return _mentioned(inner)
-        case _:
-            return set()
 
 
 def _without_bytes(value: Any) -> Any:
