@@ -28,6 +28,7 @@ from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import ASKED_S, KafkaAdmin
 from hooklane.runtime.kafka_settings import access_from, plan_from
 from hooklane.runtime.metrics import Metrics, Service
+from hooklane.runtime.plugins import installed_plugins
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.secrets import Secrets
 from hooklane.runtime.settings import Settings
@@ -110,7 +111,8 @@ async def delivering(
     engine = open_engine(settings.delivery, settings.denied_ports | own_ports, resolved, rates)
     try:
         redact = SENSITIVE | frozenset(settings.delivery.redact_headers)
-        yield Attempter(engine, resolved, clock, service, tracing, redact=redact)
+        stores = resolved.stores
+        yield Attempter(engine, resolved, clock, service, tracing, redact=redact, stores=stores)
     finally:
         await engine.close()
 
@@ -139,8 +141,10 @@ async def standing_on_kafka(
     """Health is served, the topics are right, and deliveries can go out while this is open.
 
     Raises:
-        HooklaneError: a topic is missing or wrong, Kafka does not answer, a setting is wrong.
+        HooklaneError: a topic is missing or wrong, Kafka does not answer, a setting is wrong, or a
+            plugin's name is taken.
     """
+    installed_plugins().check()
     access = access_from(settings)
     admin = KafkaAdmin(access, ASKED_S)
     metrics, readiness, circuits = watched(service, settings, Circuits())

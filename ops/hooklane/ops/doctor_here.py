@@ -18,6 +18,7 @@ from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import Entry, SubscriptionBook
 from hooklane.schemas.filters_glob import compile_glob
 from hooklane.schemas.subscription import Subscription
+from hooklane.schemas.subscription_references import references
 from hooklane.schemas.subscription_values import SecretRef
 
 _REGISTRY_S: Final = 3.0
@@ -77,7 +78,7 @@ def secrets(entries: Iterable[Entry], settings: Settings) -> Iterator[Finding]:
     count = 0
     wrong = False
     for entry in entries:
-        for field, reference in _references(entry.subscription):
+        for field, reference in references(entry.subscription):
             count += 1
             said = _fault(resolver, entry.subscription, field, reference)
             if said is not None:
@@ -98,33 +99,12 @@ def _fault(
 ) -> str | None:
     try:
         secret = resolver.resolve(reference.written())
-        if field.startswith("signing") and document.signing is not None:
-            signer(document.signing.scheme, (secret,))
+        signing = document.signing
+        if field.startswith("signing") and signing is not None and signing.plugged is None:
+            signer(signing.scheme, (secret,))
     except (SecretError, SigningError) as error:
         return str(error)
     return None
-
-
-def _references(document: Subscription) -> Iterator[tuple[str, SecretRef]]:
-    """Every reference of a document, and where it stands."""
-    signing, auth = document.signing, document.auth
-    for place, one in enumerate(() if signing is None else signing.secrets):
-        yield f"signing.secrets[{place}]", one
-    if document.delivery.ca is not None:
-        yield "delivery.ca", document.delivery.ca
-    if auth is None:
-        return
-    if auth.bearer is not None:
-        yield "auth.bearer.token", auth.bearer.token
-    if auth.basic is not None:
-        yield "auth.basic.password", auth.basic.password
-    if auth.header is not None:
-        yield "auth.header.value", auth.header.value
-    if auth.oauth2 is not None:
-        yield "auth.oauth2.client_secret", auth.oauth2.client_secret
-    if auth.mtls is not None:
-        yield "auth.mtls.certificate", auth.mtls.certificate
-        yield "auth.mtls.key", auth.mtls.key
 
 
 def registry(settings: Settings) -> Finding:
