@@ -17,7 +17,7 @@ from hooklane.runtime.plugin_calls import MOST_THREADS, Guard, one_line
 from hooklane.runtime.threads import SomeThreads
 from hooklane.schemas.filters import DIALECTS
 from hooklane.schemas.plugged import Group, PluginError
-from hooklane.schemas.plugin import API, PluginFailure
+from hooklane.schemas.plugin import API
 from hooklane.schemas.subscription_parts import Auth, PayloadMode, SigningScheme
 from hooklane.schemas.subscription_values import SecretKind
 
@@ -170,9 +170,19 @@ class _Loaded:
     def _asked(self, call: Any, *arguments: object) -> Any:
         guard = Guard(self._installed.title, (), call, self._threads, CALL_LIMIT_S)
         try:
-            return guard.ask(_as_it_is, *arguments)
+            found = guard.ask(_as_it_is, *arguments)
         except PluginError as error:
             raise ValueError(str(error)) from None
+        if isinstance(found, _Unusable):
+            raise ValueError(f"{guard.title} {found.reason}")  # noqa: TRY004 - as above
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Unusable:
+    """Instead of what was wanted of a plugin: why it is not to be had."""
+
+    reason: str
 
 
 def _environment() -> tuple[EntryPoint, ...]:
@@ -182,9 +192,8 @@ def _environment() -> tuple[EntryPoint, ...]:
 def _imported(entry: EntryPoint) -> object:
     try:
         return entry.load()
-    except Exception as error:
-        said = f"it cannot be imported ({type(error).__name__}: {one_line(error)})"
-        raise PluginFailure(said) from error
+    except Exception as error:  # noqa: BLE001 - told to whoever wanted it
+        return _Unusable(f"cannot be imported ({type(error).__name__}: {one_line(error)})")
 
 
 def _made(factory: Callable[[object], object], options: object) -> object:
@@ -192,7 +201,7 @@ def _made(factory: Callable[[object], object], options: object) -> object:
         return factory(options)
     except ValueError as error:
         # What it says of the options is for whoever wrote them.
-        raise PluginFailure(f"it does not take these options: {one_line(error)}") from error
+        return _Unusable(f"does not take these options: {one_line(error)}")
 
 
 def _as_it_is(found: object) -> object:
