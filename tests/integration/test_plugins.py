@@ -190,3 +190,19 @@ def test_the_command_line_judges_with_the_plugins_that_it_has(packages: Path, fa
     done = hooklane(bare, "subscriptions", "validate", "-f", example)
     assert done.returncode != 0
     assert "payload.mode: must be binary" in done.stdout + done.stderr
+
+
+def test_a_service_does_not_start_with_a_word_that_means_two_things(
+    fast: Site, tmp_path: Path
+) -> None:
+    """Exit 2, and one sentence that names the distribution."""
+    metadata = tmp_path / "bold_pack-2.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: bold-pack\nVersion: 2.0\n")
+    (metadata / "entry_points.txt").write_text("[hooklane.signing]\nstandard = bold:Bold\n")
+    done = hooklane({**fast.environment(), "PYTHONPATH": str(tmp_path)}, "fanout")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "Error: The signing plugin standard of bold-pack has the name of what is built in: remove "
+        "bold-pack, or rename it."
+    )

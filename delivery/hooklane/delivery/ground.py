@@ -105,8 +105,9 @@ async def delivering(
     `rates` are told what receivers allow.
 
     Raises:
-        SettingsError: a setting that this version cannot follow.
+        SettingsError: a setting that this version cannot follow, or a plugin whose name is taken.
     """
+    installed_plugins().check()
     resolved = Secrets(settings.secrets, secrets)
     engine = open_engine(settings.delivery, settings.denied_ports | own_ports, resolved, rates)
     try:
@@ -141,10 +142,8 @@ async def standing_on_kafka(
     """Health is served, the topics are right, and deliveries can go out while this is open.
 
     Raises:
-        HooklaneError: a topic is missing or wrong, Kafka does not answer, a setting is wrong, or a
-            plugin's name is taken.
+        HooklaneError: a topic is missing or wrong, Kafka does not answer, a setting is wrong.
     """
-    installed_plugins().check()
     access = access_from(settings)
     admin = KafkaAdmin(access, ASKED_S)
     metrics, readiness, circuits = watched(service, settings, Circuits())

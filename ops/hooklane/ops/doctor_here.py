@@ -13,6 +13,7 @@ from hooklane.delivery.signing import SigningError, signer
 from hooklane.ops import doctor_findings as judge
 from hooklane.ops.doctor_findings import Finding, Status
 from hooklane.runtime.errors import SecretError
+from hooklane.runtime.plugins import InstalledPlugins
 from hooklane.runtime.secrets import Secrets
 from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import Entry, SubscriptionBook
@@ -105,6 +106,18 @@ def _fault(
     except (SecretError, SigningError) as error:
         return str(error)
     return None
+
+
+def plugins(installed: InstalledPlugins) -> Iterator[Finding]:
+    """Whether each can be used; nothing where there are none."""
+    faults = [(one, installed.load(one)) for one in installed.all()]
+    for one, said in faults:
+        if said is not None:
+            name = f"{one.group} {one.name}"
+            mend = f"mend or remove {one.distribution}; subscriptions cannot use it"
+            yield Finding("plugins", name, Status.WRONG, said, mend)
+    if faults and all(said is None for _, said in faults):
+        yield Finding("plugins", "all", Status.OK, f"loaded here: {len(faults)}")
 
 
 def registry(settings: Settings) -> Finding:
