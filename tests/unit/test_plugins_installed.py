@@ -1,5 +1,6 @@
 """Plugins by their entry points: which words they give, and which are refused."""
 
+import json
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from hooklane.runtime.errors import SettingsError
 from hooklane.runtime.plugins import InstalledPlugins
+from hooklane.schemas.book import ChangeKind, SubscriptionBook
 from hooklane.schemas.plugged import Group, PluginError
 from hooklane.schemas.subscription import validate
 from hooklane.schemas.subscription_faults import SubscriptionError
@@ -182,3 +184,18 @@ def test_an_answer_of_the_wrong_kind_names_the_plugin() -> None:
 
     with pytest.raises(PluginError, match=r"sample.*gave nothing of use: a bool instead of a moon"):
         found.plugged(Group.FILTERS, "sample", {}).ask(refuse, None)
+
+
+def test_where_the_plugin_is_missing_the_last_good_version_stays_in_force() -> None:
+    """A service that cannot judge a document goes on with the one before, and says why."""
+    book = SubscriptionBook(policy())
+    book.read(0, b"a", json.dumps(LEAST).encode())
+    signed = {**LEAST, "signing": {"scheme": "acme", "secrets": ["file:a"]}}
+    change = book.read(1, b"a", json.dumps(signed).encode())
+    assert change is not None
+    assert change.kind is ChangeKind.BAD
+    in_force = book.entry("a")
+    assert in_force is not None
+    assert in_force.offset == 0
+    (finding,) = book.findings()
+    assert "a plugin of signing has to be installed here too" in str(finding.faults[0])
