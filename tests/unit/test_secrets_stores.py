@@ -1,5 +1,6 @@
 """Secrets out of plugins' stores: fetched once, kept, asked for again in time."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
@@ -54,6 +55,18 @@ def test_a_secret_is_fetched_once_and_kept() -> None:
 def test_who_cannot_be_told_later_waits() -> None:
     """The command line resolves a reference that nobody has fetched."""
     assert Vault().stores.value("vault:x") == b"x-1"
+
+
+async def test_an_event_loop_never_waits() -> None:
+    """A service asks by `fetching` first; whoever forgets fails one attempt and stops nobody."""
+    vault, stuck = Vault(), threading.Event()
+    vault.answer = lambda _: stuck.wait() and Fetched(b"late")
+    with pytest.raises(SecretError, match="vault:x is not to be had yet: it is being fetched"):
+        vault.stores.value("vault:x")
+    stuck.set()
+    (*fetches,) = vault.stores.fetching(["vault:x"])
+    await asyncio.wait_for(asyncio.gather(*map(asyncio.wrap_future, fetches)), 10)
+    assert vault.stores.value("vault:x") == b"late"
 
 
 def test_it_is_asked_again_before_its_end_and_kept_while_the_store_is_down() -> None:

@@ -5,6 +5,7 @@ cold --(no answer)--> a fault, asked again after a second, then two, up to a min
 kept --(no answer)--> kept: a store that is down stops no delivery whose secret is known
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -74,13 +75,17 @@ class Stores:
         )
 
     def value(self, reference: str) -> bytes:
-        """The secret; where it has never been fetched, the caller waits for it.
+        """The secret; where it has never been fetched, the caller waits for it, unless that would
+        hold up an event loop.
 
         Raises:
             SecretError: the store does not give it.
         """
         kept = self._looked_at(reference)
-        if kept.value is None and kept.fetching is not None:
+        if kept.value is None and kept.fetching is not None and not kept.fetching.done():
+            if _in_event_loop():
+                said = kept.fault or "it is being fetched"
+                raise SecretError(f"The secret {reference} is not to be had yet: {said}.")
             kept.fetching.result()
         if kept.value is None:
             raise SecretError(f"The secret {reference} is not to be had: {kept.fault}.")
@@ -113,6 +118,14 @@ class Stores:
             kept.value, kept.fault, kept.pause_s = found.value, "", _FIRST_PAUSE_S
             life_s = max(found.ttl_s, _LEAST_LIFE_S)
             kept.ask_at = self._monotonic() + life_s * _REFRESH_AT
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _judged(found: object) -> Fetched:
