@@ -1,6 +1,7 @@
 """Plugins by their entry points: which words they give, and which are refused."""
 
 import json
+import threading
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -125,6 +126,26 @@ def test_one_that_cannot_be_imported_says_why() -> None:
     with pytest.raises(ValueError, match=r"cannot be imported .ModuleNotFoundError: No module"):
         found.plugged(Group.SIGNING, "lost", {})
     assert found.plugged(Group.FILTERS, "sample", {}).ask(bool, None)
+
+
+def test_one_whose_constructor_hangs_costs_its_limit_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand documents that name it do not hold up a service's start a thousand times."""
+    monkeypatch.setattr("hooklane.runtime.plugins.CALL_LIMIT_S", 0.05)
+    stuck = threading.Event()
+
+    class Hangs:
+        api = 1
+
+        def __init__(self, options: object) -> None:
+            stuck.wait()
+
+    here = InstalledPlugins([entry(Group.SIGNING, "hangs", Hangs)])
+    with pytest.raises(ValueError, match=r"has not answered within 0.05 s"):
+        here.plugged(Group.SIGNING, "hangs", {})
+    for number in range(1000):
+        with pytest.raises(ValueError, match="it has not come back from an earlier call"):
+            here.plugged(Group.SIGNING, "hangs", {"n": number})
+    stuck.set()
 
 
 def test_the_same_options_are_one_plugin() -> None:

@@ -114,9 +114,8 @@ class InstalledPlugins:
     def _loaded_one(self, group: Group, name: str) -> "_Loaded":
         loaded = self._loaded.get((group, name))
         if loaded is None:
-            loaded = _Loaded(self._by_name()[group][name])
-            loaded.load()
-            self._loaded[group, name] = loaded
+            loaded = self._loaded[group, name] = _Loaded(self._by_name()[group][name])
+        loaded.load()
         return loaded
 
     def _by_name(self) -> dict[Group, dict[str, Installed]]:
@@ -139,25 +138,32 @@ class _Loaded:
         self._installed = installed
         self._threads = SomeThreads(f"plugin {installed.name}", MOST_THREADS)
         self._factory: Any = None
+        title, threads = installed.title, self._threads
+        # One of each for all documents: one that hangs costs its limit once.
+        self._imports = Guard(title, (), _imported, threads, CALL_LIMIT_S)
+        self._makes = Guard(title, (), _made, threads, CALL_LIMIT_S)
 
     def load(self) -> None:
         """Raises ValueError: it leads nowhere, or to what this version does not know."""
         installed = self._installed
+        if self._factory is not None:
+            return
         if installed.fault is not None:
             raise ValueError(installed.fault)
-        self._factory = self._asked(_imported, installed.entry)
-        version = getattr(self._factory, "api", None)
-        if not callable(self._factory) or version != API:
+        factory = self._asked(self._imports, installed.entry)
+        version = getattr(factory, "api", None)
+        if not callable(factory) or version != API:
             raise ValueError(
                 f"{installed.title} is not made for this Hooklane: it must lead to something to "
                 f"call that has `api = {API}`, and has {version!r}"
             )
+        self._factory = factory
 
     def made(self, key: tuple[object, ...], options: object) -> Guard:
         """Raises ValueError: it does not take the options."""
         installed = self._installed
         method = _METHODS[installed.group]
-        made = self._asked(_made, self._factory, json.loads(json.dumps(options)))
+        made = self._asked(self._makes, self._factory, json.loads(json.dumps(options)))
         function = getattr(made, method, None)
         if not callable(function):
             # As every fault of a document.
@@ -167,8 +173,7 @@ class _Loaded:
         limit_s = FILTER_LIMIT_S if installed.group is Group.FILTERS else CALL_LIMIT_S
         return Guard(installed.title, key, function, self._threads, limit_s)
 
-    def _asked(self, call: Any, *arguments: object) -> Any:
-        guard = Guard(self._installed.title, (), call, self._threads, CALL_LIMIT_S)
+    def _asked(self, guard: Guard, *arguments: object) -> Any:
         try:
             found = guard.ask(_as_it_is, *arguments)
         except PluginError as error:
