@@ -101,6 +101,7 @@ def outcome(status: int | None, kind: AttemptOutcome = AttemptOutcome.FAILED) ->
         (outcome(200, AttemptOutcome.DELIVERED), False),
         (outcome(None, AttemptOutcome.REFUSED), False),
         (Outcome(AttemptOutcome.FAILED, "setup", "the secret is not set"), False),
+        (Outcome(AttemptOutcome.FAILED, "plugin", "the plugin acme failed"), False),
     ],
 )
 def test_what_counts_as_a_receiver_that_is_not_well(ended: Outcome, opens: bool) -> None:

@@ -8,11 +8,14 @@ import pytest
 
 from hooklane.ops import doctor_findings as judge
 from hooklane.ops.doctor_findings import Finding, Status
-from hooklane.ops.doctor_here import registry, secrets, spool, subscriptions
+from hooklane.ops.doctor_here import plugins, registry, secrets, spool, subscriptions
 from hooklane.ops.doctor_tls import certificate_fault
+from hooklane.runtime.plugins import InstalledPlugins
 from hooklane.runtime.settings import read_settings
 from hooklane.schemas.book import SubscriptionBook
+from hooklane.schemas.plugged import Group
 from hooklane.schemas.subscription_values import ServicePolicy
+from tests.support.plugins import entry, plugin
 from tests.support.receiver_tls import DAY, NOW, Authority
 from tests.support.webhook_sink import OK, Answer, WebhookSink
 
@@ -182,3 +185,14 @@ def test_the_registry_is_asked() -> None:
     assert "answers 401" in refused.said
     assert "hush" not in str(found)
     assert registry(read_settings(None, {})[0]).status is Status.OK
+
+
+def test_a_plugin_that_cannot_be_used_is_found() -> None:
+    """It is named with what to do; where there are none nothing is said."""
+    assert list(plugins(InstalledPlugins([]))) == []
+    good = entry(Group.FILTERS, "sample", plugin(lambda _: True, "matches"))
+    (found,) = plugins(InstalledPlugins([good]))
+    assert (found.status, found.said) == (Status.OK, "loaded here: 1")
+    (found,) = plugins(InstalledPlugins([good, entry(Group.SIGNING, "github", object)]))
+    assert (found.status, found.subject) == (Status.WRONG, "signing github")
+    assert "has the name of what is built in" in found.said

@@ -69,12 +69,14 @@ class Stage:
         size: int = 2,
         *,
         one_shot: bool = False,
+        undecided: str = "",
     ) -> Delivery:
         """The next event of the partition, matched by `s`."""
         at = into or self.first
         offset = at.ledger.position
         one = delivery(offset, f"{lane}/{at.place.partition}", place=at.place, one_shot=one_shot)
         one = replace(one, event=event(offset, data=bytes(size)), admitted=self.clock.now)
+        one.undecided = undecided
         at.ledger.admit(offset, [one.subscriber])
         self.dispatcher.add([one])
         self.dispatcher.step()

@@ -6,7 +6,10 @@ from typing import Final
 from hooklane.delivery.payload import templated_by
 from hooklane.delivery.request import Destination, custom_lines
 from hooklane.delivery.way import way_of
+from hooklane.schemas.plugged import Plugged
 from hooklane.schemas.subscription import Subscription
+from hooklane.schemas.subscription_references import references
+from hooklane.schemas.subscription_values import SecretKind
 
 _REMEMBERED: Final = 10_000
 
@@ -19,6 +22,15 @@ class Asked:
     destination: Destination
     scheme: str | None
     secrets: tuple[str, ...]
+    stored: tuple[str, ...] = ()
+    """References to secrets that may have to be fetched."""
+    body: Plugged | None = None
+    signs: Plugged | None = None
+
+    @property
+    def takes_time(self) -> bool:
+        """Whether its requests cannot be made at once."""
+        return bool(self.stored) or self.body is not None or self.signs is not None
 
 
 class Documents:
@@ -51,7 +63,14 @@ def _read(document: Subscription) -> Asked:
         way=way_of(document),
         templated=templated_by(document.payload),
     )
-    if document.signing is None:
-        return Asked(document, destination, None, ())
-    references = tuple(one.written() for one in document.signing.secrets)
-    return Asked(document, destination, document.signing.scheme, references)
+    signing = document.signing
+    stored = (one for _, one in references(document) if one.kind is SecretKind.STORE)
+    return Asked(
+        document,
+        destination,
+        scheme=None if signing is None else signing.scheme,
+        secrets=() if signing is None else tuple(one.written() for one in signing.secrets),
+        stored=tuple(one.written() for one in stored),
+        body=document.payload.plugged,
+        signs=None if signing is None else signing.plugged,
+    )

@@ -7,8 +7,16 @@ from typing import Final, NamedTuple, Protocol
 
 from hooklane.delivery import journal
 from hooklane.delivery.asked import Asked, Documents
-from hooklane.delivery.exchange import Engine, Fault, Request, Response, Running
-from hooklane.delivery.outcome import Outcome, judge, refused, setup_failed
+from hooklane.delivery.exchange import Engine, Fault, Response, Running
+from hooklane.delivery.outcome import (
+    Outcome,
+    judge,
+    plugin_failed,
+    plugin_refused,
+    refused,
+    setup_failed,
+)
+from hooklane.delivery.prepare import Stores, prepared
 from hooklane.delivery.recorded import SENSITIVE, recorded_headers
 from hooklane.delivery.request import AttemptFacts, RefusedError, SetupError, build
 from hooklane.delivery.signing import Signer, SigningError, signer
@@ -17,6 +25,7 @@ from hooklane.runtime.clock import Clock
 from hooklane.runtime.errors import SecretError
 from hooklane.schemas.event import Event
 from hooklane.schemas.lane import LaneId
+from hooklane.schemas.plugged import PluginError, PluginRefusal
 from hooklane.schemas.records import AttemptOutcome, DeliveryAttempt
 from hooklane.schemas.subscription import Subscription
 from hooklane.schemas.subscription_parts import Ordering
@@ -62,7 +71,7 @@ class Attempted(NamedTuple):
 
 class Attempter:
     """Starts attempts. `service` is the word that stands in their records, `redact` the names of
-    headers, in lower case, whose values do not."""
+    headers, in lower case, whose values do not; `stores`: of secrets that have to be fetched."""
 
     def __init__(
         self,
@@ -72,6 +81,7 @@ class Attempter:
         service: str,
         tracing: Tracing | None = None,
         redact: frozenset[str] = SENSITIVE,
+        stores: Stores | None = None,
     ) -> None:
         self._engine = engine
         self._secrets = secrets
@@ -79,6 +89,7 @@ class Attempter:
         self._service = service
         self._tracing = tracing or PassedOn()
         self._redact = redact
+        self._stores = stores
         self._asked = Documents()
 
     def start(self, delivery: Delivery, done: Callable[[Attempted], None]) -> Running:
@@ -86,37 +97,32 @@ class Attempter:
         after `cancel` not at all.
 
         A request that cannot be made (a secret that is not to be had, a header that may not be
-        set) is a failed attempt with the reason `setup`.
+        set) is a failed attempt with the reason `setup`, or `plugin` where one failed.
         """
         span = self._tracing.begin(delivery)
         under_way = _UnderWay(delivery, done, span, self._clock, self._service, self._redact)
         try:
-            request = self._request(delivery, span, under_way.started_ms)
-        except (SecretError, SigningError, SetupError) as error:
-            return under_way.fail_soon(setup_failed(str(error)))
-        except RefusedError as error:
-            return under_way.fail_soon(refused(str(error)))
+            asked = self._asked.of(delivery.subscription)
+            facts = _facts(delivery, span, under_way.started_ms)
+            if asked.takes_time:
+                task = asyncio.create_task(self._prepare(asked, delivery, facts, under_way))
+                under_way.exchange = _Preparing(task)
+                return under_way
+            request = build(delivery.event, facts, asked.destination, self._signer(asked))
         except Exception as error:  # noqa: BLE001 - named in the record
-            # Whatever is wrong with this event or document, the other deliveries go on.
-            _log.exception("the request of %s cannot be made", delivery.webhook_id)
-            detail = f"the request cannot be made: {type(error).__name__}"
-            return under_way.fail_soon(setup_failed(detail))
+            return under_way.fail_soon(_unmade(error, delivery))
         under_way.exchange = self._engine.start(request, under_way.exchanged)
         return under_way
 
-    def _request(self, delivery: Delivery, span: Span, started_ms: int) -> Request:
-        asked = self._asked.of(delivery.subscription)
-        facts = AttemptFacts(
-            delivery.webhook_id,
-            delivery.sequence,
-            delivery.attempt,
-            delivery.run,
-            started_ms // 1000,
-            span.traceparent,
-            span.tracestate,
-            named_lane(delivery.lane, delivery.event.key, delivery.subscription),
-        )
-        return build(delivery.event, facts, asked.destination, self._signer(asked))
+    async def _prepare(
+        self, asked: Asked, delivery: Delivery, facts: AttemptFacts, under_way: "_UnderWay"
+    ) -> None:
+        try:
+            request = await prepared(asked, delivery.event, facts, self._secrets, self._stores)
+        except Exception as error:  # noqa: BLE001 - as above
+            under_way.fail_soon(_unmade(error, delivery))
+        else:
+            under_way.exchange = self._engine.start(request, under_way.exchanged)
 
     def _signer(self, asked: Asked) -> Signer | None:
         if asked.scheme is None:
@@ -128,6 +134,47 @@ def named_lane(lane: LaneId, key: bytes | None, subscription: Subscription) -> s
     """The lane as the receiver is told it. One that is a single delivery has no order: to name it
     would have receivers remember a lane for each event."""
     return lane if key is not None and subscription.ordering is Ordering.KEY else ""
+
+
+def _facts(delivery: Delivery, span: Span, started_ms: int) -> AttemptFacts:
+    return AttemptFacts(
+        delivery.webhook_id,
+        delivery.sequence,
+        delivery.attempt,
+        delivery.run,
+        started_ms // 1000,
+        span.traceparent,
+        span.tracestate,
+        named_lane(delivery.lane, delivery.event.key, delivery.subscription),
+    )
+
+
+def _unmade(error: Exception, delivery: Delivery) -> Outcome:
+    """Why there is no request. Whatever is wrong with this event or document, others go on."""
+    match error:
+        case SecretError() | SigningError() | SetupError():
+            return setup_failed(str(error))
+        case RefusedError():
+            return refused(str(error))
+        case PluginRefusal():
+            return plugin_refused(str(error))
+        case PluginError():
+            return plugin_failed(str(error))
+        case _:
+            _log.error("the request of %s cannot be made", delivery.webhook_id, exc_info=error)
+            return setup_failed(f"the request cannot be made: {type(error).__name__}")
+
+
+class _Preparing:
+    """A request that is being made; a `Running`."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    def cancel(self) -> None:
+        self._task.cancel()
 
 
 class _UnderWay:

@@ -12,7 +12,7 @@ from hooklane.delivery.target import InvalidUrl, Origin, read_target
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import AttemptOutcome
 
-_NOT_ITS_FAULT = frozenset({FaultKind.SETUP, FaultKind.HANDSHAKE})
+_NOT_ITS_FAULT = frozenset({FaultKind.SETUP, FaultKind.PLUGIN, FaultKind.HANDSHAKE})
 
 
 class Permit(Enum):

@@ -31,6 +31,8 @@ class FaultKind(StrEnum):
     TOO_LARGE = "payload-too-large"
     SETUP = "setup"
     """The request could not be made: a secret, a token or a certificate was not to be had."""
+    PLUGIN = "plugin"
+    """The request could not be made: a plugin failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import ASKED_S, KafkaAdmin
 from hooklane.runtime.kafka_settings import access_from, plan_from
 from hooklane.runtime.metrics import Metrics, Service
+from hooklane.runtime.plugins import installed_plugins
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.secrets import Secrets
 from hooklane.runtime.settings import Settings
@@ -104,13 +105,15 @@ async def delivering(
     `rates` are told what receivers allow.
 
     Raises:
-        SettingsError: a setting that this version cannot follow.
+        SettingsError: a setting that this version cannot follow, or a plugin whose name is taken.
     """
+    installed_plugins().check()
     resolved = Secrets(settings.secrets, secrets)
     engine = open_engine(settings.delivery, settings.denied_ports | own_ports, resolved, rates)
     try:
         redact = SENSITIVE | frozenset(settings.delivery.redact_headers)
-        yield Attempter(engine, resolved, clock, service, tracing, redact=redact)
+        stores = resolved.stores
+        yield Attempter(engine, resolved, clock, service, tracing, redact=redact, stores=stores)
     finally:
         await engine.close()
 

@@ -47,12 +47,28 @@ def custom_header_fault(name: str, value: str) -> str | None:
     """Why a subscription may not set this header, in one sentence, or None."""
     if not _TOKEN.fullmatch(name):
         return f"the header name {name!r} holds a character that HTTP does not allow there"
-    lower = name.lower()
-    if lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES):
+    if is_reserved(name):
         return f"the header {name} is set by the delivery itself; remove it from `headers`"
     if header_value_fault(value):
         return f"the value of the header {name} is not one line of printable text"
     return None
+
+
+def plugin_header_fault(name: str, value: str) -> str | None:
+    """Why a plugin may not add this header, or None. Its value may be a secret."""
+    if not _TOKEN.fullmatch(name):
+        return "a header whose name holds a character that HTTP does not allow there"
+    if is_reserved(name):
+        return f"the header {name}, which is set by the delivery itself"
+    if header_value_fault(value):
+        return f"the header {name} with a value that is not one line of printable text"
+    return None
+
+
+def is_reserved(name: str) -> bool:
+    """Whether the delivery itself sets it, or HTTP."""
+    lower = name.lower()
+    return lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES)
 
 
 def header_value_fault(value: str) -> bool:

@@ -73,6 +73,16 @@ def refused(detail: str) -> Outcome:
     return Outcome(AttemptOutcome.REFUSED, StatusReason.TEMPLATE, detail)
 
 
+def plugin_failed(detail: str) -> Outcome:
+    """A plugin could not do its part; somebody may mend it before the next attempt."""
+    return Outcome(AttemptOutcome.FAILED, FaultKind.PLUGIN, detail)
+
+
+def plugin_refused(detail: str) -> Outcome:
+    """A plugin says that this event can never be sent."""
+    return Outcome(AttemptOutcome.REFUSED, FaultKind.PLUGIN, detail)
+
+
 def _judge_fault(fault: Fault) -> Outcome:
     again = fault.kind not in _NEVER_AGAIN
     kind = AttemptOutcome.FAILED if again else AttemptOutcome.REFUSED

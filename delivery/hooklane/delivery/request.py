@@ -1,6 +1,6 @@
 """From a delivery to the request of one attempt (section 5 of the design)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -15,6 +15,7 @@ from hooklane.schemas.template import TemplateError
 from hooklane.schemas.version import __version__
 
 _USER_AGENT: Final = f"Hooklane/{__version__}"
+Headers = Iterable[tuple[str, str]]
 _HEADER_CHARACTERS: Final = 32 * 1024
 """Above it most servers answer 431; said before it is tried, with what to do about it."""
 
@@ -79,11 +80,27 @@ def build(
         SetupError: headers too large.
         RefusedError: the template fails for this event.
     """
-    payload = _payload(event, destination)
-    lines = [f"webhook-id: {facts.webhook_id}", f"webhook-timestamp: {facts.timestamp}"]
+    payload = payload_of(event, destination)
+    signature: Headers = ()
     if signer is not None:
         signature = signer.headers(Message(facts.webhook_id, facts.timestamp, payload.body))
-        lines += map(": ".join, signature)
+    return assembled(event, facts, destination, payload, signature)
+
+
+def assembled(
+    event: Event,
+    facts: AttemptFacts,
+    destination: Destination,
+    payload: Payload,
+    signature: Headers,
+) -> Request:
+    """The request out of its parts.
+
+    Raises:
+        SetupError: headers too large.
+    """
+    lines = [f"webhook-id: {facts.webhook_id}", f"webhook-timestamp: {facts.timestamp}"]
+    lines += map(": ".join, signature)
     if destination.mode == "binary":
         lines += attribute_lines(event)
     lines.append(f"content-type: {payload.content_type}")
@@ -105,7 +122,12 @@ def build(
     )
 
 
-def _payload(event: Event, destination: Destination) -> Payload:
+def payload_of(event: Event, destination: Destination) -> Payload:
+    """The body by one of our own modes.
+
+    Raises:
+        RefusedError: the template fails for this event.
+    """
     if destination.templated is not None:
         try:
             return payloads.templated(event, destination.templated)

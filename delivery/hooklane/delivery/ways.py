@@ -17,11 +17,13 @@ from hooklane.delivery.auth.oauth2 import Tokens
 from hooklane.delivery.engine.faults import timed_out
 from hooklane.delivery.exchange import Done, Engine, Fault, FaultKind, Request, Response, Running
 from hooklane.delivery.handshakes import Handshakes
+from hooklane.delivery.plugged import made_credentials
 from hooklane.delivery.request import SetupError
 from hooklane.delivery.tasks import Tasks, exchanged
 from hooklane.delivery.way import Handshake, Way
 from hooklane.runtime.errors import SecretError
-from hooklane.schemas.subscription_parts import OAuth2Auth
+from hooklane.schemas.plugged import PluginError
+from hooklane.schemas.subscription_parts import OAuth2Auth, PluggedAuth
 from hooklane.schemas.subscription_values import EngineName
 
 _HIDDEN = b"[redacted]"
@@ -110,7 +112,8 @@ class Ways:
             request = replace(request, way=replace(way, identity=identity))
         engine = self._engines.named(way.engine)
         oauth2 = None if way.auth is None else way.auth.oauth2
-        sender = _Sender(engine, credentials, oauth2, self._tokens)
+        plugged = None if way.auth is None else way.auth.plugged
+        sender = _Sender(engine, credentials, oauth2, self._tokens, plugged, self._secrets)
         if sender.is_simple and way.handshake is None:
             return engine.start(sender.carrying(request), done)
         return self._tasks.start(self._at_length(request, way.handshake, sender), done)
@@ -134,6 +137,8 @@ class Ways:
             return Fault(FaultKind.HANDSHAKE, detail)
         except (SecretError, SetupError) as error:
             return Fault(FaultKind.SETUP, str(error))
+        except PluginError as error:
+            return Fault(FaultKind.PLUGIN, str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +149,36 @@ class _Sender:
     credentials: Credentials | None
     oauth2: OAuth2Auth | None
     tokens: Tokens
+    plugged: PluggedAuth | None
+    secrets: Secrets
 
     @property
     def is_simple(self) -> bool:
         """Whether one exchange is all that there is to it."""
-        return self.oauth2 is None
+        return self.oauth2 is None and self.plugged is None
 
     def carrying(self, request: Request) -> Request:
         return request if self.credentials is None else carrying(request, self.credentials)
 
     async def send(self, request: Request, deadline: float) -> Response | Fault:
         """`deadline`: loop time at which the total time is up."""
+        if self.plugged is not None:
+            return await self._with_plugin(request, self.plugged, deadline)
         if self.oauth2 is None:
             return await _in_time(self.engine, self.carrying(request), deadline)
         return await self._with_token(request, self.oauth2, deadline)
+
+    async def _with_plugin(
+        self, request: Request, auth: PluggedAuth, deadline: float
+    ) -> Response | Fault:
+        try:
+            async with asyncio.timeout_at(deadline):
+                credentials = await made_credentials(auth, request, self.secrets)
+        except TimeoutError:
+            detail = f"the auth plugin {auth.name} took the whole {request.timeout_s:g} s"
+            return Fault(FaultKind.PLUGIN, detail)
+        result = await _in_time(self.engine, carrying(request, credentials), deadline)
+        return hidden(result, credentials)
 
     async def _with_token(
         self, request: Request, auth: OAuth2Auth, deadline: float
@@ -198,8 +219,9 @@ def fail_soon(detail: str, done: Done) -> Running:
 
 
 def carrying(request: Request, credentials: Credentials) -> Request:
-    """The request with one header more."""
-    return replace(request, lines=(*request.lines, ": ".join(credentials.header)))
+    """The request with their headers."""
+    lines = map(": ".join, credentials.headers)
+    return replace(request, lines=(*request.lines, *lines))
 
 
 def hiding(done: Done, credentials: Credentials) -> Done:

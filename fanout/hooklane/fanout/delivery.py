@@ -20,7 +20,8 @@ class Delivery:
     """One event for one subscription. Its identity is the object: it is here only once.
 
     `config_offset` is the offset of the document that matched, `admitted` the monotonic second
-    at which the event came in, `subscriber` the subscription's digest in the ledger.
+    at which the event came in, `subscriber` the subscription's digest in the ledger. `undecided`:
+    why nobody knows whether the subscription wants it, hence it is given up; mostly empty.
     """
 
     place: Place
@@ -34,3 +35,4 @@ class Delivery:
     config_offset: int
     event: Event
     admitted: float
+    undecided: str = ""

@@ -140,7 +140,7 @@ class Dispatcher:
         for delivery in steps.discard:
             self._discard(delivery)
         for delivery in steps.give_up:
-            self._give_up(delivery, DeadLetterReason.DISABLED)
+            self._give_up(delivery, _reason(delivery))
         for delivery in steps.start:
             self._start(delivery)
         if steps.start:
@@ -200,7 +200,11 @@ class Dispatcher:
 
     def _redirect(self, delivery: Delivery) -> None:
         redirect = self._failed.pop(delivery, None) or Redirect(delivery)
-        if self._rules.fits_backlog(delivery.event):
+        if delivery.undecided:
+            # The retrier would deliver it. Its lane waits meanwhile for nothing: it had no attempt.
+            self._schedule.gives_up(delivery)
+            self._give_up(delivery, _reason(delivery))
+        elif self._rules.fits_backlog(delivery.event):
             partition = self._partition_of(delivery)
             partition.draft.redirect(redirect)
             self._changed(partition)
@@ -229,3 +233,8 @@ class Dispatcher:
         landing = self._landings.pop(delivery, None)
         if landing is not None:
             landing.set_result(None)
+
+
+def _reason(delivery: Delivery) -> DeadLetterReason:
+    """Of what is given up without an attempt by the gate's word."""
+    return DeadLetterReason.REFUSED if delivery.undecided else DeadLetterReason.DISABLED

@@ -50,7 +50,7 @@ class LaneGate:
         entry = self.entry(delivery)
         if entry is None or entry.subscription.state is State.DISABLED:
             return Verdict.DISCARD
-        if entry.disabled is not None or self.gone.get(delivery.subscription) == entry.offset:
+        if delivery.undecided or self._is_gone(entry):
             return Verdict.GIVE_UP
         if entry.subscription.state is State.PAUSED:
             return Verdict.REDIRECT
@@ -59,6 +59,10 @@ class LaneGate:
         if self._receivers.refuses(entry.subscription.url):
             return Verdict.REDIRECT
         return Verdict.ATTEMPT
+
+    def _is_gone(self, entry: Entry) -> bool:
+        """Whether a 410 has disabled the document."""
+        return entry.disabled is not None or self.gone.get(entry.id) == entry.offset
 
     def entry(self, delivery: Delivery) -> Entry | None:
         """The newest document of the delivery's subscription; None if that is deleted.

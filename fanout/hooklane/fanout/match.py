@@ -7,6 +7,7 @@ from hooklane.fanout.match_condition import Condition, EventView, conditions_of
 from hooklane.fanout.match_index import ProbeIndex, alternatives_of
 from hooklane.schemas.book import Entry
 from hooklane.schemas.event import Event
+from hooklane.schemas.plugged import PluginError
 from hooklane.schemas.tenants import NO_TENANTS, TenantRules
 
 Failed = Callable[[str, str], None]
@@ -14,12 +15,30 @@ Failed = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Undecided(Entry):
+    """One whose plugin could not say whether it wants the event; `reason`: why."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class _Filed:
     entry: Entry
     conditions: tuple[Condition, ...]
 
-    def wants(self, view: EventView) -> bool:
-        return all(condition.holds(view) for condition in self.conditions)
+    def wants(self, view: EventView) -> Entry | None:
+        """The entry, if all conditions hold; `Undecided` if only a plugin's might not."""
+        failed: PluginError | None = None
+        for condition in self.conditions:
+            try:
+                if not condition.holds(view):
+                    return None
+            except PluginError as error:
+                failed = error
+        if failed is None:
+            return self.entry
+        entry = self.entry
+        return Undecided(entry.subscription, entry.offset, entry.disabled, str(failed))
 
 
 class Matcher:
@@ -29,7 +48,10 @@ class Matcher:
     disabled by a 410 matches like any other, and the fan-out decides by `Entry` whether to
     attempt, redirect, discard or dead-letter. A CEL expression that has no answer for an event (a
     missing field, data that is no JSON) counts as false, also below `not`, and is reported; it
-    stops nothing. `tenants` limit what a subscription may see, whatever it asks for.
+    stops nothing. A plugin's filter that fails is no answer about the event: the entry comes as
+    `Undecided`, unless another condition says no, so that the event is not lost for it.
+
+    `tenants` limit what a subscription may see, whatever it asks for.
     """
 
     def __init__(self, failed: Failed | None = None, tenants: TenantRules = NO_TENANTS) -> None:
@@ -63,8 +85,9 @@ class Matcher:
         found = []
         for name in self._index.candidates(event.topic, view.attributes):
             filed = self._filed[name]
-            if filed.wants(view):
-                found.append(filed.entry)
+            entry = filed.wants(view)
+            if entry is not None:
+                found.append(entry)
             if view.failures:
                 self._report(name, view)
         return tuple(sorted(found, key=_by_id))

@@ -14,12 +14,15 @@ from hooklane.schemas.filters import (
     Exact,
     Filter,
     Not,
+    PluginFilter,
     Prefix,
     Suffix,
     filter_attributes,
 )
 from hooklane.schemas.filters_cel import CelFailure, CelProgram, CelView
 from hooklane.schemas.filters_glob import Glob, compile_glob
+from hooklane.schemas.plugged import plugin_event
+from hooklane.schemas.plugin import PluginEvent
 from hooklane.schemas.subscription import Subscription
 from hooklane.schemas.subscription_values import instant_from_ms, instant_text
 from hooklane.schemas.tenants import NO_TENANTS, TenantRules
@@ -30,7 +33,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class EventView:
     """One event as conditions see it. Made once an event, shared by all subscriptions."""
 
-    __slots__ = ("_cel", "attributes", "event", "failures")
+    __slots__ = ("_cel", "_seen", "attributes", "event", "failures")
 
     def __init__(self, event: Event) -> None:
         self.event = event
@@ -38,6 +41,7 @@ class EventView:
         self.failures: list[str] = []
         """Why CEL expressions had no answer, since the list was last emptied."""
         self._cel: CelView | None = None
+        self._seen: PluginEvent | None = None
 
     def answer(self, program: CelProgram) -> bool:
         """The expression's answer; false, and noted, if it has none."""
@@ -48,6 +52,22 @@ class EventView:
         except CelFailure as failure:
             self.failures.append(str(failure))
             return False
+
+    def told(self, one: PluginFilter) -> bool:
+        """What a plugin says.
+
+        Raises:
+            PluginError: nothing of use.
+        """
+        if self._seen is None:
+            self._seen = plugin_event(self.event, self.attributes)
+        return one.plugged.ask(_yes_or_no, self._seen)
+
+
+def _yes_or_no(found: object) -> bool:
+    if not isinstance(found, bool):
+        raise ValueError(f"{type(found).__name__} instead of true or false")  # noqa: TRY004
+    return found
 
 
 Test: TypeAlias = Callable[[EventView], bool]
@@ -159,6 +179,8 @@ def filter_test(one: Filter) -> Test:
         case Cel():
             program = one.program()
             return lambda view: view.answer(program)
+        case PluginFilter():
+            return lambda view: view.told(one)
         case _:
             assert_never(one)
 

@@ -11,6 +11,7 @@ from hooklane.fanout.match_words import dialect_of, filter_names, filter_words
 from hooklane.schemas.book import Entry
 from hooklane.schemas.event import NOT_JSON, Event
 from hooklane.schemas.filters import All, Cel, Filter
+from hooklane.schemas.plugged import PluginError
 from hooklane.schemas.subscription_parts import State
 from hooklane.schemas.tenants import NO_TENANTS, TenantRules
 
@@ -41,8 +42,12 @@ def explain(event: Event, entry: Entry, tenants: TenantRules = NO_TENANTS) -> Ob
     """
     view = EventView(event)
     for condition in conditions_of(entry.subscription, tenants):
-        if condition.holds(view):
-            continue
+        try:
+            if condition.holds(view):
+                continue
+        except PluginError as error:
+            wants = "cannot be answered, so that the delivery is given up"
+            return Objection(condition.path, None, wants, f"no answer ({error})")
         if isinstance(condition.wants, str):
             return Objection(condition.path, None, condition.wants, condition.has(view))
         return _of_filter(condition.wants, condition.path, view)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
 from typing import NamedTuple, assert_never
 
-from hooklane.schemas.filters import All, Any, Cel, Exact, Filter, Not, Prefix, Suffix
+from hooklane.schemas.filters import All, Any, Cel, Exact, Filter, Not, PluginFilter, Prefix, Suffix
 from hooklane.schemas.filters_glob import Glob, compile_glob
 from hooklane.schemas.subscription_parts import Match
 
@@ -82,7 +82,7 @@ def _filter_alternatives(one: Filter) -> list[Alternatives]:
             return [found for part in inner for found in _filter_alternatives(part)]
         case Any(any=inner):
             return _any_alternatives(inner)
-        case Not() | Cel():
+        case Not() | Cel() | PluginFilter():
             return []
         case _:
             assert_never(one)

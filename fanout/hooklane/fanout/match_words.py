@@ -1,14 +1,25 @@
 """Filters in words, for the reason why an event did not match."""
 
+import json
 from collections.abc import Iterator
 from typing import assert_never
 
-from hooklane.schemas.filters import All, Any, Cel, Exact, Filter, Not, Prefix, Suffix
+from hooklane.schemas.filters import (
+    All,
+    Any,
+    Cel,
+    Exact,
+    Filter,
+    Not,
+    PluginFilter,
+    Prefix,
+    Suffix,
+)
 
 
 def dialect_of(one: Filter) -> str:
     """The word by which a document names it."""
-    return type(one).__name__.lower()
+    return one.dialect if isinstance(one, PluginFilter) else type(one).__name__.lower()
 
 
 def filter_words(one: Filter) -> str:
@@ -24,6 +35,8 @@ def filter_words(one: Filter) -> str:
             return f"not ({filter_words(negated)})"
         case Cel(cel=text):
             return f"cel ({' '.join(text.split())})"
+        case PluginFilter():
+            return f"{one.dialect} ({json.dumps(one.options, ensure_ascii=False)})"
         case _:
             assert_never(one)
 
@@ -51,7 +64,7 @@ def filter_names(one: Filter) -> Iterator[str]:
                 yield from filter_names(part)
         case Not(not_=negated):
             yield from filter_names(negated)
-        case Cel():
+        case Cel() | PluginFilter():
             pass
         case _:
             assert_never(one)

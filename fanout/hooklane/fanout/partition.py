@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hooklane.fanout.delivery import Delivery, Place
 from hooklane.fanout.lanes import LaneTable
 from hooklane.fanout.ledger import Ledger, LedgerState
+from hooklane.fanout.match import Undecided
 from hooklane.fanout.redirect import Draft
 from hooklane.runtime.group_poll import Consumed
 from hooklane.schemas.book import Entry
@@ -68,6 +69,7 @@ class EventPartition:
             config_offset=entry.offset,
             event=event,
             admitted=now,
+            undecided=entry.reason if isinstance(entry, Undecided) else "",
         )
 
     def _subscriber(self, subscription: str, uid: str) -> _Subscriber:

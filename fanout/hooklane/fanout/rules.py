@@ -50,6 +50,8 @@ class Rules:
     def letter(self, delivery: Delivery, reason: DeadLetterReason, now_ms: int) -> DeadLetter:
         """A delivery given up without an attempt."""
         letter = self._settler.letter(delivery, reason, None, now_ms)
+        if delivery.undecided:
+            letter = replace(letter, detail=delivery.undecided)
         if reason is DeadLetterReason.TOO_LARGE:
             letter = replace(letter, event=None)
         return self.fitting(letter)

@@ -39,11 +39,11 @@ class ReceiverChecks:
         return parts.hostname in _HOSTS and parts.port == self.port
 
     def _check(self, signing: Signing | None) -> SignatureCheck | None:
-        if signing is None or signing.scheme.value not in _CHECKED:
+        if signing is None or signing.scheme not in _CHECKED:
             return None
         try:
             secrets = [self._secrets.resolve(one.written()).decode() for one in signing.secrets]
-            return signature_check(_CHECKED[signing.scheme.value], secrets)
+            return signature_check(_CHECKED[signing.scheme], secrets)
         except (HooklaneError, UnicodeDecodeError):
             # The attempt says what ails the secret.
             return None

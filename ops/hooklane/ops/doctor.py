@@ -24,9 +24,9 @@ app = single_command()
         more="Run it where a service runs, with its settings: secrets, the spool folder and the "
         "clock are this host's. Nothing is changed or written to Kafka. Of rights what Kafka "
         "tells is checked; it does not tell about transactional ids.\n\n"
-        "Checks: broker, topics, rights, subscriptions, secrets, registry, spool, clock, groups. "
-        "A finding is ok, warning (it works, and somebody should know), wrong, or skipped (what "
-        "it needs is wrong).\n\n"
+        "Checks: broker, topics, rights, subscriptions, secrets, plugins, registry, spool, clock, "
+        "groups. A finding is ok, warning (it works, and somebody should know), wrong, or skipped "
+        "(what it needs is wrong).\n\n"
         f"JSON fields: {', '.join(FIELDS)}.",
         example="hooklane doctor\nhooklane doctor --output json",
         exits={0: "nothing is wrong", 1: "something is", 2: "wrong usage or setting"},
@@ -43,8 +43,9 @@ def doctor(context: typer.Context, output: OutputOption = OutputFormat.TABLE) ->
 
 def _findings(settings: "Settings") -> Iterator[Finding]:
     # librdkafka and the settings are slow to import: `--help` goes without them.
-    from hooklane.ops.doctor_here import registry, spool  # noqa: PLC0415
+    from hooklane.ops.doctor_here import plugins, registry, spool  # noqa: PLC0415
     from hooklane.ops.doctor_kafka import KafkaDoctor  # noqa: PLC0415
+    from hooklane.runtime.plugins import installed_plugins  # noqa: PLC0415
 
     kafka = KafkaDoctor(settings)
     broker = kafka.broker()
@@ -64,6 +65,7 @@ def _findings(settings: "Settings") -> Iterator[Finding]:
     else:
         for check in ("topics", "rights", "subscriptions", "secrets", "clock", "groups"):
             yield Finding(check, "kafka", Status.SKIPPED, "Kafka does not answer")
+    yield from plugins(installed_plugins())
     yield registry(settings)
     yield spool(settings.retrier.spool_dir)
 

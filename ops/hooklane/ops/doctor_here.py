@@ -13,12 +13,14 @@ from hooklane.delivery.signing import SigningError, signer
 from hooklane.ops import doctor_findings as judge
 from hooklane.ops.doctor_findings import Finding, Status
 from hooklane.runtime.errors import SecretError, SettingsError
+from hooklane.runtime.plugins import InstalledPlugins
 from hooklane.runtime.schema_registry import credentials, trust
 from hooklane.runtime.secrets import Secrets
 from hooklane.runtime.settings import Settings
 from hooklane.schemas.book import Entry, SubscriptionBook
 from hooklane.schemas.filters_glob import compile_glob
 from hooklane.schemas.subscription import Subscription
+from hooklane.schemas.subscription_references import references
 from hooklane.schemas.subscription_values import SecretRef
 
 _REGISTRY_S: Final = 3.0
@@ -78,7 +80,7 @@ def secrets(entries: Iterable[Entry], settings: Settings) -> Iterator[Finding]:
     count = 0
     wrong = False
     for entry in entries:
-        for field, reference in _references(entry.subscription):
+        for field, reference in references(entry.subscription):
             count += 1
             said = _fault(resolver, entry.subscription, field, reference)
             if said is not None:
@@ -99,33 +101,24 @@ def _fault(
 ) -> str | None:
     try:
         secret = resolver.resolve(reference.written())
-        if field.startswith("signing") and document.signing is not None:
-            signer(document.signing.scheme, (secret,))
+        signing = document.signing
+        if field.startswith("signing") and signing is not None and signing.plugged is None:
+            signer(signing.scheme, (secret,))
     except (SecretError, SigningError) as error:
         return str(error)
     return None
 
 
-def _references(document: Subscription) -> Iterator[tuple[str, SecretRef]]:
-    """Every reference of a document, and where it stands."""
-    signing, auth = document.signing, document.auth
-    for place, one in enumerate(() if signing is None else signing.secrets):
-        yield f"signing.secrets[{place}]", one
-    if document.delivery.ca is not None:
-        yield "delivery.ca", document.delivery.ca
-    if auth is None:
-        return
-    if auth.bearer is not None:
-        yield "auth.bearer.token", auth.bearer.token
-    if auth.basic is not None:
-        yield "auth.basic.password", auth.basic.password
-    if auth.header is not None:
-        yield "auth.header.value", auth.header.value
-    if auth.oauth2 is not None:
-        yield "auth.oauth2.client_secret", auth.oauth2.client_secret
-    if auth.mtls is not None:
-        yield "auth.mtls.certificate", auth.mtls.certificate
-        yield "auth.mtls.key", auth.mtls.key
+def plugins(installed: InstalledPlugins) -> Iterator[Finding]:
+    """Whether each can be used; nothing where there are none."""
+    faults = [(one, installed.load(one)) for one in installed.all()]
+    for one, said in faults:
+        if said is not None:
+            name = f"{one.group} {one.name}"
+            mend = f"mend or remove {one.distribution}; subscriptions cannot use it"
+            yield Finding("plugins", name, Status.WRONG, said, mend)
+    if faults and all(said is None for _, said in faults):
+        yield Finding("plugins", "all", Status.OK, f"loaded here: {len(faults)}")
 
 
 def registry(settings: Settings) -> Finding:

@@ -58,6 +58,7 @@ COMMANDS = (
     CommandModule("audit", "hooklane.ops.audit", "What operators did, and why."),
     CommandModule("verify", "hooklane.ops.verify", "Is a signature right, and if not, why."),
     CommandModule("console", "hooklane.ops.console.command", "All of that in a browser."),
+    CommandModule("plugins", "hooklane.ops.plugins", "What is installed that extends Hooklane."),
     CommandModule("config", "hooklane.ops.config", "Show the settings."),
 )
 

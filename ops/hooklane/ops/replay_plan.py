@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Self, assert_never
 
-from hooklane.fanout.match import Matcher
+from hooklane.fanout.match import Matcher, Undecided
 from hooklane.ops.event_reading import Read
 from hooklane.ops.log_selection import Window, typed_keys
 from hooklane.ops.redrive_plan import new_webhook_id
 from hooklane.ops.runs import window_of
+from hooklane.runtime.errors import HooklaneError
 from hooklane.schemas.book import Entry
 from hooklane.schemas.decode import decode
 from hooklane.schemas.event import Event, SourceRecord, Unreadable
@@ -123,8 +124,15 @@ class Replay:
                 assert_never(decoded)
 
     def _matched(self, event: Event, at_ms: int) -> DeliveryTask | Passed:
-        if not self._at_any_time.match(event):
+        found = self._at_any_time.match(event)
+        if not found:
             return Passed.UNMATCHED
+        if isinstance(found[0], Undecided):
+            raise HooklaneError(
+                f"Whether {self._entry.id} wants the event at offset {event.offset} of partition "
+                f"{event.partition} cannot be told: {found[0].reason}; mend the plugin, then give "
+                "the same command again."
+            )
         if not self._selection.before_subscription and not self._matcher.match(event):
             return Passed.BEFORE
         return self._task(event, at_ms)

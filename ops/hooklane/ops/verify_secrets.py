@@ -41,7 +41,7 @@ def signing_of(settings: "Settings", subscription: str) -> Signing:
     """How the subscription in force signs.
 
     Raises:
-        UsageError: there is none, or it does not sign.
+        UsageError: there is none, it does not sign, or a plugin does.
     """
     from hooklane.ops.subscriptions_topic import ConfigTopic  # noqa: PLC0415 - slow to import
 
@@ -52,6 +52,11 @@ def signing_of(settings: "Settings", subscription: str) -> Signing:
         )
     if entry.subscription.signing is None:
         raise UsageError(f"The subscription {subscription} does not sign its requests.")
+    if entry.subscription.signing.plugged is not None:
+        raise UsageError(
+            f"The subscription {subscription} is signed by the plugin"
+            f" {entry.subscription.signing.scheme}, which only that plugin knows how to verify."
+        )
     return entry.subscription.signing
 
 

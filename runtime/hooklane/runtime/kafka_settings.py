@@ -1,6 +1,7 @@
 """What the Kafka and topic modules take from the settings."""
 
 from hooklane.runtime.kafka import KafkaAccess
+from hooklane.runtime.plugins import installed_plugins
 from hooklane.runtime.settings import Settings
 from hooklane.runtime.topic_plan import TopicPlan
 from hooklane.schemas.subscription_values import ServicePolicy
@@ -45,4 +46,5 @@ def policy_from(settings: Settings) -> ServicePolicy:
         tiers=settings.retry.tiers,
         allow_http=settings.delivery.allow_http,
         allow_plaintext_secrets=settings.secrets.allow_plaintext,
+        plugins=installed_plugins(),
     )

@@ -3,6 +3,7 @@
     env:HOOKLANE_SECRET_BILLING   an environment variable of the service
     file:billing-token            a file in the secrets folder, read again when it changes
     enc:v1:...                    encrypted under a key of the services, see secrets_enc
+    NAME:PATH                     in the store of the plugin NAME, see secrets_stores
     anything else                 the secret itself, only where a setting allows it
 
 No error's text holds a secret. Every value that was found is told to `KnownSecrets`, so that the
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Final
 
 from hooklane.runtime.errors import SecretError
+from hooklane.runtime.plugins import installed_plugins
 from hooklane.runtime.redaction import KnownSecrets
 from hooklane.runtime.secrets_enc import EncryptionKeys, read_key
+from hooklane.runtime.secrets_stores import Stores
 from hooklane.runtime.settings_sections import SecretSettings
 
 _ENV_NAME: Final = re.compile(r"HOOKLANE_SECRET_[A-Z0-9_]+")
@@ -36,8 +39,10 @@ class Secrets:
         settings: SecretSettings,
         known: KnownSecrets | None = None,
         environ: Mapping[str, str] = os.environ,
+        stores: Stores | None = None,
     ) -> None:
         self._settings = settings
+        self.stores = stores or Stores(settings.stores, installed_plugins())
         self._known = KnownSecrets() if known is None else known
         self._environ = environ
         self._files: dict[Path, _Read] = {}
@@ -59,6 +64,8 @@ class Secrets:
                 secret = self._from_file(rest)
             case "enc":
                 secret = self._decrypt(reference)
+            case _ if rest and kind in self.stores.names():
+                secret = self.stores.value(reference)
             case _:
                 secret = self._literal(reference)
         if secret not in self._told:

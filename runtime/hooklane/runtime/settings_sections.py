@@ -15,6 +15,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    JsonValue,
     SecretStr,
     model_validator,
 )
@@ -275,6 +276,12 @@ class SecretSettings(Section):
         default=None,
         description="File with such keys, one a line, read again when it changes. Its keys come "
         "before those of the list.",
+    )
+    stores: dict[str, dict[str, JsonValue]] = Field(
+        default={},
+        description="What is said to plugins that are stores of secrets: a JSON object of their "
+        'options by their names, such as `{"vault": {"address": "https://vault.example.com"}}`. '
+        "Put no secret there: a plugin reads its own from a file.",
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, Future
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -56,20 +56,22 @@ class SystemThreads:
 SYSTEM_THREADS = SystemThreads()
 
 
-class OneThread(Executor):
-    """Carries out one call after the other on one thread, for which the process does not wait.
+class SomeThreads(Executor):
+    """Carries out calls on up to `most` threads, for which the process does not wait.
 
     The standard library's executors are waited for at the end of a process, also when a call of a
     foreign library never comes back.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, most: int) -> None:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._name = name
+        self._most = most
+        self._idle = threading.Semaphore(0)
+        self._lock = threading.Lock()
+        self.threads: list[threading.Thread] = []
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
-        if not self._thread.is_alive():
-            self._thread.start()
         future: Future[T] = Future()
 
         def call() -> None:
@@ -82,15 +84,36 @@ class OneThread(Executor):
                     future.set_result(result)
 
         self._calls.put(call)
+        with self._lock:
+            if not self._idle.acquire(blocking=False) and len(self.threads) < self._most:
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self.threads.append(thread)
+                thread.start()
         return future
+
+    def _run(self) -> None:
+        while (call := self._next()) is not None:
+            call()
+            # What it held is not held until the next one comes.
+            del call
+
+    def _next(self) -> Callable[[], None] | None:
+        try:
+            return self._calls.get_nowait()
+        except Empty:
+            self._idle.release()
+            return self._calls.get()
+
+
+class OneThread(SomeThreads):
+    """Carries out one call after the other."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, 1)
 
     def end(self, seconds: float) -> bool:
         """Take no more, and wait for what was taken; whether it came to its end."""
         self._calls.put(None)
-        if self._thread.ident is not None:
-            self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        while (call := self._calls.get()) is not None:
-            call()
+        for thread in self.threads:
+            thread.join(seconds)
+        return not any(thread.is_alive() for thread in self.threads)

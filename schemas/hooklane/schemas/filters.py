@@ -3,7 +3,7 @@
 CloudEvents Subscriptions API (v1.0-wip), section 3.2.4: `exact`, `prefix` and `suffix` compare
 attributes with texts, case-sensitively, and several attributes are an AND; `all`, `any` and `not`
 combine filters; an empty attribute, text or list is an error. `sql` (CESQL) is optional there and
-not offered here. `cel` is ours.
+not offered here. `cel` is ours. Other words are dialects of plugins.
 """
 
 import re
@@ -17,14 +17,20 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    JsonValue,
     PlainValidator,
+    PrivateAttr,
     Tag,
+    ValidationInfo,
     WithJsonSchema,
+    model_validator,
 )
 
 from hooklane.schemas.event import Event
 from hooklane.schemas.filters_cel import CelProgram, compile_cel
-from hooklane.schemas.subscription_faults import quoted
+from hooklane.schemas.plugged import Group, Plugged
+from hooklane.schemas.subscription_faults import FaultAtError, quoted
+from hooklane.schemas.subscription_values import policy_of
 
 DIALECTS = ("exact", "prefix", "suffix", "all", "any", "not", "cel")
 MOST_FILTERS = 1000
@@ -62,13 +68,14 @@ def _expression(value: object) -> str:
     return value
 
 
-def _one_dialect(value: object) -> object:
+def _one_dialect(value: object, info: ValidationInfo) -> object:
+    known = (*DIALECTS, *policy_of(info).plugins.names(Group.FILTERS))
     if not isinstance(value, dict) or len(value) != 1:
-        raise ValueError(f"must be a mapping with one dialect: {', '.join(DIALECTS)}")
+        raise ValueError(f"must be a mapping with one dialect: {', '.join(known)}")
     (name,) = value
-    if name not in DIALECTS:
+    if name not in known:
         raise ValueError(
-            f"{quoted(name)} is not a filter dialect here: write one of {', '.join(DIALECTS)}"
+            f"{quoted(name)} is not a filter dialect here: write one of {', '.join(known)}"
         )
     return value
 
@@ -78,7 +85,10 @@ def _dialect(value: object) -> str | None:
         case {"not": _} | Not():
             return "~not"
         case dict() if len(value) == 1:
-            return f"~{next(iter(value))}"
+            name = next(iter(value))
+            return f"~{name}" if name in DIALECTS else "~plugin filter"
+        case PluginFilter():
+            return "~plugin filter"
         case FilterPart():
             return f"~{type(value).__name__.lower()}"
         case _:
@@ -137,6 +147,42 @@ class Cel(FilterPart):
         return compile_cel(self.cel)
 
 
+class PluginFilter(FilterPart):
+    """A plugin's dialect; pydantic has its name and what is said to it as an extra field."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "minProperties": 1,
+            "maxProperties": 1,
+            "propertyNames": {"not": {"enum": [*DIALECTS]}},
+        },
+    )
+    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
+    _plugged: Plugged = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _plug(self, info: ValidationInfo) -> "PluginFilter":
+        plugins = policy_of(info).plugins
+        try:
+            self._plugged = plugins.plugged(Group.FILTERS, self.dialect, self.options)
+        except ValueError as error:
+            raise FaultAtError(self.dialect, str(error)) from None
+        return self
+
+    @property
+    def dialect(self) -> str:
+        return next(iter(self.__pydantic_extra__))
+
+    @property
+    def options(self) -> JsonValue:
+        return self.__pydantic_extra__[self.dialect]
+
+    @property
+    def plugged(self) -> Plugged:
+        return self._plugged
+
+
 Filter = Annotated[
     Annotated[Exact, Tag("~exact")]
     | Annotated[Prefix, Tag("~prefix")]
@@ -144,7 +190,8 @@ Filter = Annotated[
     | Annotated[All, Tag("~all")]
     | Annotated[Any, Tag("~any")]
     | Annotated[Not, Tag("~not")]
-    | Annotated[Cel, Tag("~cel")],
+    | Annotated[Cel, Tag("~cel")]
+    | Annotated[PluginFilter, Tag("~plugin filter")],
     Discriminator(_dialect),
     BeforeValidator(_one_dialect),
 ]

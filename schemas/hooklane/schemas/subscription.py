@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from hooklane.schemas.subscription_faults import (
+    ANY,
     Fault,
     SubscriptionError,
     UnknownFormatError,
@@ -26,6 +27,7 @@ from hooklane.schemas.subscription_parts import (
     Ordering,
     Part,
     Payload,
+    PluginAuth,
     Retry,
     Signing,
     State,
@@ -145,6 +147,7 @@ def _check_format(document: object) -> None:
 def _fields() -> dict[tuple[str, ...], tuple[str, ...]]:
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     _collect_fields(Subscription, (), found)
+    _collect_fields(PluginAuth, ("auth", ANY), found)
     return found
 
 

@@ -13,6 +13,9 @@ from pydantic_core import ErrorDetails
 MOST_FAULTS = 20
 """A document with more faults than this shows the first ones and a count."""
 
+ANY = "*"
+"""Stands for a name that the document chooses, in the path of a part."""
+
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_QUOTE = 80
 
@@ -51,6 +54,14 @@ class SubscriptionError(ValueError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("; ".join(map(str, self.faults)))
+
+
+class FaultAtError(ValueError):
+    """A fault below the part whose validator raises it, at `place`."""
+
+    def __init__(self, place: str, message: str) -> None:
+        self.place = place
+        super().__init__(message)
 
 
 class UnknownFormatError(SubscriptionError):
@@ -93,7 +104,15 @@ def _fault(error: ErrorDetails, fields: Mapping[tuple[str, ...], Sequence[str]])
         for step in error["loc"]
         if not (isinstance(step, str) and (step.startswith("~") or step == "[key]"))
     ]
+    raised = error.get("ctx", {}).get("error")
+    if isinstance(raised, FaultAtError):
+        place.append(raised.place)
     return Fault(field_path(place), _message(error, place, fields))
+
+
+def no_field(known: Sequence[str]) -> str:
+    """What is said of a field that is not one of those."""
+    return f"is not a field here: write one of {', '.join(known)}, or take it out"
 
 
 def _message(
@@ -105,8 +124,8 @@ def _message(
     if kind == "value_error":
         return str(context["error"])
     if kind == "extra_forbidden":
-        known = fields.get(tuple(step for step in place[:-1] if isinstance(step, str)), ())
-        return f"is not a field here: write one of {', '.join(known)}, or take it out"
+        part = tuple(step for step in place[:-1] if isinstance(step, str))
+        return no_field(fields.get(part) or fields.get((*part[:-1], ANY), ()))
     if kind in _SAID:
         return _SAID[kind].format(**context).replace("'", "")
     return error["msg"]

@@ -2,22 +2,33 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     PlainValidator,
+    PrivateAttr,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
 
 from hooklane.schemas.filters import Filter, check_filters
-from hooklane.schemas.subscription_faults import quoted
+from hooklane.schemas.plugged import Group, Plugged
+from hooklane.schemas.subscription_faults import FaultAtError, no_field, quoted
 from hooklane.schemas.subscription_url import HeaderName, HeaderValue, Url
-from hooklane.schemas.subscription_values import EngineName, Rate, Secret, Tier, Timeout
+from hooklane.schemas.subscription_values import (
+    EngineName,
+    Rate,
+    Secret,
+    Tier,
+    Timeout,
+    policy_of,
+)
 from hooklane.schemas.template import TemplateError, read_template
 from hooklane.schemas.topics import Delay
 
@@ -103,11 +114,59 @@ def _template(value: object) -> str:
     return text
 
 
+def _word(value: object, info: ValidationInfo, own: type[StrEnum], group: Group) -> str:
+    """One of our own words, or a plugin's name."""
+    plugins = policy_of(info).plugins
+    if isinstance(value, str):
+        for word in own:
+            if word == value:
+                return word
+        if value in plugins.names(group):
+            return value
+    *others, last = [*(word.value for word in own), *plugins.names(group)]
+    hint = f" (a plugin of {group} has to be installed here too)" if isinstance(value, str) else ""
+    raise ValueError(f"must be {', '.join(others)} or {last}{hint}")
+
+
+def _scheme(value: object, info: ValidationInfo) -> str:
+    return _word(value, info, SigningScheme, Group.SIGNING)
+
+
+def _mode(value: object, info: ValidationInfo) -> str:
+    return _word(value, info, PayloadMode, Group.PAYLOAD)
+
+
+def _plugged(info: ValidationInfo, group: Group, name: str, options: object, at: str) -> Plugged:
+    try:
+        return policy_of(info).plugins.plugged(group, name, options)
+    except ValueError as error:
+        raise FaultAtError(at, str(error)) from None
+
+
+def _by_word(
+    info: ValidationInfo, group: Group, field: str, word: str, options: dict[str, Any] | None
+) -> Plugged | None:
+    """The plugin whose name stands in `field`; None where one of our own words does."""
+    if not isinstance(word, StrEnum):
+        return _plugged(info, group, word, options or {}, "options")
+    if options is not None:
+        raise ValueError(f"must have a plugin's {field} for its options")
+    return None
+
+
 _STRING = WithJsonSchema({"type": "string"})
 TopicGlob = Annotated[str, PlainValidator(_topic_glob), _STRING]
 TypeGlob = Annotated[str, PlainValidator(_type_glob), _STRING]
 ShortText = Annotated[str, PlainValidator(lambda value: _text_of(value, 1024)), _STRING]
 Template = Annotated[str, PlainValidator(_template), _STRING]
+Scheme = Annotated[
+    str, PlainValidator(_scheme), WithJsonSchema({"type": "string", "examples": [*SigningScheme]})
+]
+Mode = Annotated[
+    str, PlainValidator(_mode), WithJsonSchema({"type": "string", "examples": [*PayloadMode]})
+]
+Options = dict[str, JsonValue]
+"""What a plugin is told. JSON values, no secrets among them."""
 
 
 class Match(Part):
@@ -119,15 +178,28 @@ class Match(Part):
 
 
 class Payload(Part):
-    """What the body is. `template` and `content_type` belong to the mode `template` only."""
+    """What the body is. `template` and `content_type` belong to the mode `template` only,
+    `options` to the modes of plugins."""
 
-    mode: PayloadMode = PayloadMode.BINARY
+    mode: Mode = PayloadMode.BINARY
     template: Template | None = None
     content_type: ShortText | None = None
+    options: Options | None = None
+    _plugged: Plugged | None = PrivateAttr(default=None)
+
+    @property
+    def plugged(self) -> Plugged | None:
+        """What makes the body, where the mode is a plugin's."""
+        return self._plugged
+
+    @model_validator(mode="after")
+    def _plug(self, info: ValidationInfo) -> "Payload":
+        self._plugged = _by_word(info, Group.PAYLOAD, "mode", self.mode, self.options)
+        return self
 
     @model_validator(mode="after")
     def _check_template(self) -> "Payload":
-        if self.mode is PayloadMode.TEMPLATE:
+        if self.mode == PayloadMode.TEMPLATE:
             if self.template is None:
                 raise ValueError("must have a template where its mode is template")
         elif self.template is not None or self.content_type is not None:
@@ -138,16 +210,29 @@ class Payload(Part):
 
 
 class Signing(Part):
-    """How requests are signed. During a rotation the standard and stripe schemes take several."""
+    """How requests are signed. During a rotation the standard and stripe schemes take several, and
+    those of plugins, whose `options` these are."""
 
-    scheme: SigningScheme = SigningScheme.STANDARD
+    scheme: Scheme = SigningScheme.STANDARD
     secrets: tuple[Secret, ...]
+    options: Options | None = None
+    _plugged: Plugged | None = PrivateAttr(default=None)
+
+    @property
+    def plugged(self) -> Plugged | None:
+        """What signs, where the scheme is a plugin's."""
+        return self._plugged
+
+    @model_validator(mode="after")
+    def _plug(self, info: ValidationInfo) -> "Signing":
+        self._plugged = _by_word(info, Group.SIGNING, "scheme", self.scheme, self.options)
+        return self
 
     @model_validator(mode="after")
     def _check_count(self) -> "Signing":
         if not 1 <= len(self.secrets) <= 10:
             raise ValueError("must have 1 to 10 secrets")
-        several = self.scheme in (SigningScheme.STANDARD, SigningScheme.STRIPE)
+        several = self.plugged is not None or self.scheme in ("standard", "stripe")
         if len(self.secrets) > 1 and not several:
             raise ValueError(f"must have one secret: {self.scheme} has room for one signature")
         return self
@@ -191,18 +276,58 @@ class MtlsAuth(Part):
     key: Secret
 
 
+class PluginAuth(Part):
+    """What a plugin needs: secrets by its own names for them, and options that are none."""
+
+    secrets: Annotated[dict[str, Secret], Field(max_length=10)] = Field(default_factory=dict)
+    options: Options | None = None
+
+
+class PluggedAuth(NamedTuple):
+    """A plugin's name, what the document says to it, and itself."""
+
+    name: str
+    part: PluginAuth
+    plugin: Plugged
+
+
 class Auth(Part):
-    """How we show who we are. One that sets a header; `mtls` may stand beside it or alone."""
+    """How we show who we are. One that sets a header; `mtls` may stand beside it or alone.
+
+    A plugin's name stands where one of these does; pydantic has it as an extra field.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, PluginAuth] = Field(init=False)
 
     bearer: BearerAuth | None = None
     basic: BasicAuth | None = None
     header: HeaderAuth | None = None
     oauth2: OAuth2Auth | None = None
     mtls: MtlsAuth | None = None
+    _plugged: Plugged | None = PrivateAttr(default=None)
+
+    @property
+    def plugged(self) -> "PluggedAuth | None":
+        """A plugin, where one is named."""
+        if self._plugged is None:
+            return None
+        name, part = next(iter(self.__pydantic_extra__.items()))
+        return PluggedAuth(name, part, self._plugged)
+
+    @model_validator(mode="after")
+    def _plug(self, info: ValidationInfo) -> "Auth":
+        for name, part in self.__pydantic_extra__.items():
+            names = policy_of(info).plugins.names(Group.AUTH)
+            if name not in names:
+                raise FaultAtError(name, no_field([*type(self).model_fields, *names]))
+            self._plugged = _plugged(info, Group.AUTH, name, part.options or {}, name)
+        return self
 
     @model_validator(mode="after")
     def _check_one(self) -> "Auth":
         given = sum(one is not None for one in (self.bearer, self.basic, self.header, self.oauth2))
+        given += len(self.__pydantic_extra__)
         if given > 1 or (given == 0 and self.mtls is None):
             raise ValueError(
                 "must have exactly one of bearer, basic, header, oauth2; mtls may stand beside"

@@ -18,6 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from hooklane.schemas.plugged import NO_PLUGINS, Group, Plugins
 from hooklane.schemas.subscription_faults import quoted
 from hooklane.schemas.topics import Delay
 
@@ -27,6 +28,8 @@ _UID = re.compile(r"[A-Za-z0-9_-]{0,64}")
 _ENV_NAME = re.compile(r"HOOKLANE_SECRET_[A-Z0-9_]+")
 _FILE_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _SEALED = re.compile(r"v1:[A-Za-z0-9+/_=:.-]+")
+_STORE_PATH = re.compile(r"[!-~]{1,1024}")
+_STORED = re.compile(r"[a-z][a-z0-9_-]*:[!-~]")
 _RATE = re.compile(r"([1-9][0-9]{0,6})/(s|m|h)")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?"
@@ -48,6 +51,7 @@ class ServicePolicy:
     tiers: tuple[Delay, ...] = DEFAULT_TIERS
     allow_http: bool = False
     allow_plaintext_secrets: bool = False
+    plugins: Plugins = NO_PLUGINS
 
 
 def policy_of(info: ValidationInfo) -> ServicePolicy:
@@ -73,6 +77,8 @@ class SecretKind(StrEnum):
     """Encrypted under the services' key; `SecretRef.value` is what follows `enc:`."""
     PLAIN = "plain"
     """In the document itself; only where a setting allows it."""
+    STORE = "store"
+    """In a plugin's store; `SecretRef.value` is the whole reference, `NAME:PATH`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,8 @@ class SecretRef:
 
     def written(self) -> str:
         """As it stands in the document: a secret itself where `kind` is PLAIN."""
-        return self.value if self.kind is SecretKind.PLAIN else f"{self.kind}:{self.value}"
+        whole = self.kind is SecretKind.PLAIN or self.kind is SecretKind.STORE
+        return self.value if whole else f"{self.kind}:{self.value}"
 
     def __str__(self) -> str:
         return "set" if self.kind is SecretKind.PLAIN else self.written()
@@ -210,18 +217,32 @@ def _secret(value: object, info: ValidationInfo) -> SecretRef:
             if not _SEALED.fullmatch(rest):
                 raise ValueError("enc: must be what `hooklane secrets encrypt` printed")
             return SecretRef(SecretKind.ENC, rest)
+        case _ if kind in policy_of(info).plugins.names(Group.SECRETS):
+            if not _STORE_PATH.fullmatch(rest):
+                raise ValueError(
+                    f"{kind}: must name a secret of that store in up to 1024 characters, no spaces"
+                )
+            return SecretRef(SecretKind.STORE, text)
         case _:
             return _plaintext(text, info)
 
 
 def _plaintext(text: str, info: ValidationInfo) -> SecretRef:
-    if not policy_of(info).allow_plaintext_secrets:
+    policy = policy_of(info)
+    if not policy.allow_plaintext_secrets:
+        stores = "".join(f", {name}:PATH" for name in policy.plugins.names(Group.SECRETS))
         raise ValueError(
             "is a secret in plain text: write env:HOOKLANE_SECRET_..., file:NAME or enc:v1:..."
+            f"{stores}{_unknown_store(text)}"
         )
     if not text or not text.isprintable():
         raise ValueError("must be printable text that is not empty")
     return SecretRef(SecretKind.PLAIN, text)
+
+
+def _unknown_store(text: str) -> str:
+    """What looks like a store's reference may be one whose plugin is not here."""
+    return " (a store's plugin has to be installed here too)" if _STORED.match(text) else ""
 
 
 def _secret_text(secret: SecretRef, info: SerializationInfo) -> str:
@@ -251,7 +272,7 @@ Secret = Annotated[
     PlainValidator(_secret),
     PlainSerializer(_secret_text, return_type=str),
     # A secret in the clear is for trials only, so other tools need not take it.
-    WithJsonSchema({"type": "string", "pattern": "^(env|file|enc):."}),
+    WithJsonSchema({"type": "string", "pattern": "^[a-z][a-z0-9_-]*:."}),
 ]
 
 

@@ -21,9 +21,9 @@ class Secrets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A header to send along. `hidden`: what must not come back out of an answer into a record."""
+    """Headers to send along. `hidden`: what must not come back out of an answer into a record."""
 
-    header: tuple[str, str]
+    headers: tuple[tuple[str, str], ...]
     hidden: tuple[bytes, ...]
 
 
@@ -40,7 +40,7 @@ def header_credentials(auth: Auth, secrets: Secrets) -> Credentials | None:
         return _basic(auth.basic, secrets)
     if auth.header is not None:
         value = _text(secrets, auth.header.value, "auth.header.value")
-        return Credentials((auth.header.name.lower(), value), (value.encode("latin-1"),))
+        return Credentials(((auth.header.name.lower(), value),), (value.encode("latin-1"),))
     return None
 
 
@@ -51,7 +51,7 @@ def bearer(token: bytes, field: str) -> Credentials:
         SetupError: no header can carry it. `field`: where it comes from.
     """
     text = _header_text(token, field)
-    return Credentials(("authorization", f"Bearer {text}"), (token,))
+    return Credentials((("authorization", f"Bearer {text}"),), (token,))
 
 
 def basic_header(username: bytes, password: bytes) -> str:
@@ -66,7 +66,7 @@ def _basic(basic: BasicAuth, secrets: Secrets) -> Credentials:
     value = basic_header(basic.username.encode(), password)
     encoded = value.removeprefix("Basic ").encode()
     secrets.keep_out(encoded)
-    return Credentials(("authorization", value), (encoded, password))
+    return Credentials((("authorization", value),), (encoded, password))
 
 
 def _text(secrets: Secrets, reference: SecretRef, field: str) -> str:

@@ -1,18 +1,14 @@
 """What is signed, and what every scheme must be able to do with it."""
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from hooklane.schemas.plugin import Message
+
+__all__ = ["Message", "Signer", "SigningError", "SigningKey", "VerifyingKey"]
 
 
 class SigningError(ValueError):
     """A secret cannot be used. The text never holds the secret."""
-
-
-class Message(NamedTuple):
-    """One attempt's content. `timestamp`: whole seconds since the epoch, of this attempt."""
-
-    webhook_id: str
-    timestamp: int
-    body: bytes
 
 
 class Signer(Protocol):

@@ -54,6 +54,8 @@ def made_request(
     """The request, by the document that is in force now; else why it is not known."""
     if entry is None or entry.uid != attempt.uid:
         return "The subscription is another one by now, or deleted."
+    if entry.subscription.payload.plugged is not None:
+        return "Its body is made by a plugin, which is not asked again."
     event = _event(reader, read, attempt)
     if event is None:
         return "Its event is no more in its topic, or is not from there (a test event)."
@@ -75,7 +77,7 @@ def made_request(
         request.url,
         request.lines,
         tuple(entry.subscription.headers),
-        None if signing is None else signing.scheme.value,
+        None if signing is None else signing.scheme,
         request.body[:_LONGEST],
         max(0, len(request.body) - _LONGEST),
     )

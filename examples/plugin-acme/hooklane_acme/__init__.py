@@ -1,0 +1,1 @@
+"""Plugins for Hooklane, one of each kind."""
