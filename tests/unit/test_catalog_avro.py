@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from hooklane.ops.catalog_avro import AvroSchemaError, _written, json_schema
 from hooklane.ops.catalog_sample import sample
+from hooklane.schemas.avro_hazards import has_empty_items
 from hooklane.schemas.avro_schema import AvroSchema
 from hooklane.schemas.avro_values import FORMS, Form
 
@@ -97,6 +98,9 @@ def records(draw: st.DrawFn) -> Typed:
                 return named(draw, names)
             case "array":
                 inner, values = one(depth + 1)
+                if has_empty_items({"type": "array", "items": inner}, {}):
+                    # Such a schema is refused, since a few bytes may stand for any number of items.
+                    inner, values = draw(st.sampled_from(PLAIN[1:]))
                 return {"type": "array", "items": inner}, st.lists(values, max_size=3)
             case "map":
                 inner, values = one(depth + 1)
