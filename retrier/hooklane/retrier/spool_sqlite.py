@@ -5,14 +5,14 @@ What each table is for stands in `spool_sqlite_schema`.
 
 import json
 import zlib
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 from hooklane.retrier.spool import Checkpoint, OwedRelease, Spool, StrayTicket, Waiting
 from hooklane.retrier.spool_sqlite_due import DueTimes
-from hooklane.retrier.spool_sqlite_file import Row, SpoolFile
+from hooklane.retrier.spool_sqlite_file import Batch, Row, SpoolFile
 from hooklane.retrier.standing import Standing, TicketPlace
 from hooklane.schemas.lane import LaneId
 
@@ -122,18 +122,19 @@ class SqliteSpool:
     def __init__(self, file: SpoolFile) -> None:
         self._file = file
         self._due_times = DueTimes(file)
-        self._tasks = int(file.rows("SELECT count(*) FROM task")[0][0])
+        self._tasks = self._tasks_before = int(file.rows("SELECT count(*) FROM task")[0][0])
 
-    @contextmanager
-    def batch(self) -> Iterator[None]:
-        tasks = self._tasks
-        try:
-            with self._file.batch():
-                yield
-        except BaseException:
-            self._tasks = tasks
-            self._due_times.all_changed()
-            raise
+    def batch(self) -> AbstractContextManager[None]:
+        return Batch(self._begin, self._file.keep, self._abandon)
+
+    def _begin(self) -> None:
+        self._file.begin()
+        self._tasks_before = self._tasks
+
+    def _abandon(self) -> None:
+        self._file.abandon()
+        self._tasks = self._tasks_before
+        self._due_times.all_changed()
 
     def add(self, task: Waiting) -> bool:
         lane = bytes.fromhex(task.lane)

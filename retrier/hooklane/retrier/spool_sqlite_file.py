@@ -7,10 +7,11 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -51,6 +52,38 @@ _BROKEN: Final = frozenset(
 """Errors that a sound file does not give; None: a text that is not UTF-8."""
 
 Row = tuple[Any, ...]
+
+
+class Batch:
+    """Between `begin` and `keep`, or `abandon` where something failed, `keep` included.
+
+    A class, since two generators for each delivery are a part of a drain that one can see.
+    """
+
+    __slots__ = ("_abandon", "_begin", "_keep")
+
+    def __init__(
+        self, begin: Callable[[], None], keep: Callable[[], None], abandon: Callable[[], None]
+    ) -> None:
+        self._begin, self._keep, self._abandon = begin, keep, abandon
+
+    def __enter__(self) -> None:
+        self._begin()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._abandon()
+            return
+        try:
+            self._keep()
+        except BaseException:
+            self._abandon()
+            raise
 
 
 class SpoolFile:
@@ -96,24 +129,29 @@ class SpoolFile:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._failed(error) from error
 
-    @contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self) -> AbstractContextManager[None]:
         """All that is changed inside is kept together, or not at all.
 
         SQLite's transaction begins with the first change: most batches of a drain only look.
         """
+        return Batch(self.begin, self.keep, self.abandon)
+
+    def begin(self) -> None:
+        """A batch, until `keep` or `abandon`."""
         if self._batch:
             raise RuntimeError("a batch of the spool is open already")
         self._batch, self._writing = True, False
-        try:
-            yield
-            if self._writing:
-                self.change("COMMIT")
-        except BaseException:
-            self._roll_back()
-            raise
-        finally:
-            self._batch = self._writing = False
+
+    def keep(self) -> None:
+        """What the batch has changed. If that fails, `abandon` follows."""
+        if self._writing:
+            self.change("COMMIT")
+        self._batch = self._writing = False
+
+    def abandon(self) -> None:
+        """Nothing of the batch is kept."""
+        self._roll_back()
+        self._batch = self._writing = False
 
     @contextmanager
     def step(self) -> Iterator[None]:

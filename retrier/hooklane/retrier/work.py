@@ -177,7 +177,9 @@ class Workshop:
         if any(isinstance(one, WriteTicket) and one.standing.halted for one in following):
             self._journal.halted(record)
         self.carry_out(following)
-        self.step()
+        # A lane that went on has kept its slot: there is nothing to hand out.
+        if not isinstance(following[-1], Attempt):
+            self.step()
         self._metrics.attempts_in_flight.set(len(self._running))
 
     def acked(self, acked: Sequence[Acked]) -> None:
