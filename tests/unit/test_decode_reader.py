@@ -1,5 +1,6 @@
 """The place of data readers: a real one for Avro's single-object encoding with one schema."""
 
+import base64
 import io
 import json
 from collections.abc import Callable
@@ -82,6 +83,24 @@ def test_reader_is_asked_once_and_only_for_the_document() -> None:
     event.become_json()
     assert (reader.reads, event.is_encoded, event.unreadable) == ([data], False, None)
     assert json.loads(event.data) == event.document() == document
+
+
+def test_a_structured_event_has_its_avro_in_base64() -> None:
+    """What a publisher writes in structured mode is read as in binary mode."""
+    data = avro({"invoice": "i-1", "amount": 7})
+    value = {
+        "specversion": "1.0",
+        "type": "paid",
+        "datacontenttype": "application/avro",
+        "data_base64": base64.b64encode(data).decode(),
+    }
+    kind = ("content-type", b"application/cloudevents+json")
+    event = decode(record(json.dumps(value).encode(), kind), OneSchema())
+    assert isinstance(event, Event)
+    assert event.is_encoded
+    event.become_json()
+    assert json.loads(event.data) == {"type": "paid", "invoice": "i-1", "amount": 7}
+    assert event.content_type == "application/json"
 
 
 def test_the_type_that_a_plain_record_gets_is_the_one_that_data_is_read_by() -> None:

@@ -35,7 +35,7 @@ def decode(record: SourceRecord, reader: DataReader | None = None) -> Decoded:
         case Mode.BINARY:
             return decode_binary(record, headers, content_type, reader)
         case Mode.STRUCTURED:
-            return decode_structured(record, headers)
+            return decode_structured(record, headers, reader)
         case Mode.BATCHED:
             return Unreadable(
                 "the record is a batch of CloudEvents: publish one event a record, "

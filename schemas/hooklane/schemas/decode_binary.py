@@ -52,11 +52,24 @@ def decode_binary(
         time = timestamp(record.timestamp_ms)
         if time is not None:
             attributes.found["time"] = time
-    if reader is not None and record.value is not None:
-        known = reader.recognise(record.value, content_type)
-        if known is not None:
-            return _known(record, headers, attributes, known)
-    return with_data(record, headers, attributes, content_type, record.value or b"")
+    if record.value is None:
+        return with_data(record, headers, attributes, content_type, b"")
+    return with_bytes(record, headers, attributes, content_type, record.value, reader)
+
+
+def with_bytes(
+    record: SourceRecord,
+    headers: Headers,
+    attributes: Attributes,
+    content_type: str | None,
+    data: bytes,
+    reader: DataReader | None,
+) -> Decoded:
+    """The event with this data, read by `reader` where that knows it."""
+    known = None if reader is None else reader.recognise(data, content_type)
+    if known is not None:
+        return _known(record, headers, attributes, known)
+    return with_data(record, headers, attributes, content_type, data)
 
 
 def with_data(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from hooklane.schemas.cloudevents import ELSEWHERE, SPEC_VERSION
 from hooklane.schemas.cloudevents_content_type import JSON, is_content_type, is_json
 from hooklane.schemas.decode_attributes import Attributes
-from hooklane.schemas.decode_binary import with_data
+from hooklane.schemas.decode_binary import DataReader, with_bytes, with_data
 from hooklane.schemas.decode_json import raw_member
 from hooklane.schemas.decode_place import Headers, place
 from hooklane.schemas.event import Decoded, SourceRecord, Unreadable, read_json
@@ -19,8 +19,10 @@ from hooklane.schemas.event import Decoded, SourceRecord, Unreadable, read_json
 _DATA = frozenset(("data", "data_base64"))
 
 
-def decode_structured(record: SourceRecord, headers: Headers) -> Decoded:
-    """The event that the record's value is, or why it is none."""
+def decode_structured(
+    record: SourceRecord, headers: Headers, reader: DataReader | None = None
+) -> Decoded:
+    """The event that the record's value is, or why it is none. `reader` reads `data_base64`."""
     text = record.value or b""
     document = read_json(text)
     if not isinstance(document, dict):
@@ -35,7 +37,7 @@ def decode_structured(record: SourceRecord, headers: Headers) -> Decoded:
         if name not in _DATA and name not in ELSEWHERE:
             attributes.take_json(name, value)
     content_type = _content_type(document, attributes)
-    return _with_its_data(record, headers, attributes, content_type, document)
+    return _with_its_data(record, headers, attributes, content_type, document, reader)
 
 
 def _with_its_data(
@@ -44,6 +46,7 @@ def _with_its_data(
     attributes: Attributes,
     content_type: str | None,
     document: Mapping[str, object],
+    reader: DataReader | None,
 ) -> Decoded:
     encoded = document.get("data_base64")
     if encoded is not None:
@@ -52,7 +55,7 @@ def _with_its_data(
         data = _from_base64(encoded)
         if data is None:
             return Unreadable("the structured CloudEvent's data_base64 is not base64")
-        return with_data(record, headers, attributes, content_type, data)
+        return with_bytes(record, headers, attributes, content_type, data, reader)
     if "data" not in document:
         return with_data(record, headers, attributes, content_type, b"")
     value = document["data"]
