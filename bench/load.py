@@ -43,7 +43,7 @@ class Publisher:
 
     def publish(self, topic: str, events: int, seed: int, keys: int = KEYS) -> None:
         """So many events with random keys, as fast as it goes; returns when all are acked."""
-        for key, value in _events(events, seed, keys):
+        for key, value in events_of(events, seed, keys):
             self._producer.produce(topic, value, key)
             self._producer.poll(0)
         left = self._producer.flush(_FLUSH_S)
@@ -51,7 +51,7 @@ class Publisher:
             raise TimeoutError(f"{left} events were not acked within {_FLUSH_S:.0f} s")
 
 
-def _events(count: int, seed: int, keys: int) -> Iterator[tuple[bytes, bytes]]:
+def events_of(count: int, seed: int, keys: int = KEYS) -> Iterator[tuple[bytes, bytes]]:
     """Keys are `k<number>`, as the sink knows them; values are JSON of 300 bytes."""
     chosen = random.Random(seed)
     for number in range(count):

@@ -18,6 +18,7 @@ from bench.isolation import measure_isolation
 from bench.latency import measure_latency
 from bench.load import KEYS
 from bench.machine import Cores, choose_cores, on
+from bench.paced import measure_paced
 from bench.profile import ProfilerError, measure_stages
 from bench.publish import measure_publish
 from bench.restart import measure_restart
@@ -28,8 +29,8 @@ from bench.tracing import measure_tracing
 from tests.kafka.broker import Kafka, SingleBroker
 from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
 
-_PINNED = ("throughput", "profile", "tracing")
-_BENCHMARKS = ("latency", "isolation", "restart", "throughput", "profile", "publish")
+_PINNED = ("throughput", "profile", "tracing", "paced")
+_BENCHMARKS = ("latency", "isolation", "restart", "throughput", "paced", "profile", "publish")
 _ALONE = ("bounded", "tracing", "find")
 """Only when they are asked for: they take long."""
 
@@ -82,6 +83,8 @@ def _measure(  # noqa: C901 - one line a benchmark
             report = measure_find(kafka, told.attempts, told.rounds)
         case "throughput":
             report = measure_throughput(kafka, cores, runs)
+        case "paced":
+            report = measure_paced(kafka, cores, told.events, told.delay_ms)
         case "tracing":
             report = measure_tracing(kafka, cores, runs)
         case _:

@@ -10,6 +10,8 @@
  * A request that has `ce-partitionkey: k<number>` and `hooklane-sequence: <number>` is checked:
  * `overlaps` counts those that came while another of the same key was not answered yet, and
  * `disorder` those whose sequence is not above that of the key's request before.
+ * One that has `ce-sentns: <nanoseconds of the monotonic clock>` is counted in `took` by how long it
+ * was under way, in tenths of a millisecond; the last place is for all that took longer.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -28,10 +30,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_FDS = 4096, MOST_BYTES = 16384, MOST_KEYS = 65536, EVENTS = 256 };
+enum { MOST_FDS = 4096, MOST_BYTES = 16384, MOST_KEYS = 65536, EVENTS = 256, TENTHS = 20000 };
 
 struct counts {
     volatile uint64_t deliveries, overlaps, disorder, bad, connections;
+    volatile uint64_t took[TENTHS + 1];
 };
 
 struct connection {
@@ -120,6 +123,13 @@ static void check(struct connection *one, const char *end) {
     last_sequence[key] = found;
 }
 
+static void note_time(const char *head, const char *end) {
+    const char *sent = header(head, end, "ce-sentns:");
+    if (sent == NULL) return;
+    int64_t tenths = (now_ns() - strtoll(sent, NULL, 10)) / 100000;
+    counts->took[tenths < 0 ? 0 : tenths < TENTHS ? tenths : TENTHS]++;
+}
+
 /* Whether a whole request was there; its sender waits for the answer before it sends the next. */
 static void look(int fd) {
     struct connection *one = connections[fd];
@@ -135,6 +145,7 @@ static void look(int fd) {
     }
     if (one->length < whole) return;
     check(one, end + 2);
+    note_time(one->bytes, end + 2);
     one->length = 0;
     counts->deliveries++;
     if (delay_ns == 0) {

@@ -14,6 +14,9 @@ from typing import Self
 
 _SOURCE = Path(__file__).with_name("sink.c")
 _COUNTS = struct.Struct("=5Q")
+_TENTHS = 20_000
+_TOOK = struct.Struct(f"={_TENTHS + 1}Q")
+_SIZE = _COUNTS.size + _TOOK.size
 
 
 class NoCompilerError(Exception):
@@ -66,14 +69,14 @@ class CountingSink:
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="hooklane-bench-sink-"))
         self._file = self._folder / "counts"
-        self._file.write_bytes(bytes(_COUNTS.size))
+        self._file.write_bytes(bytes(_SIZE))
         command = [str(self._program), str(self._file), str(self._delay_ms), str(self._port)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self._port = int(self._process.stdout.readline())
         self.url = f"http://127.0.0.1:{self._port}/hook"
         with self._file.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), _COUNTS.size)
+            self._map = mmap.mmap(file.fileno(), _SIZE)
         return self
 
     def __exit__(
@@ -92,6 +95,11 @@ class CountingSink:
     @property
     def counts(self) -> Counts:
         return Counts(*_COUNTS.unpack(self._map[: _COUNTS.size]))
+
+    @property
+    def took(self) -> tuple[int, ...]:
+        """How many requests took so many tenths of a millisecond; the last: all that took more."""
+        return _TOOK.unpack(self._map[_COUNTS.size :])
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,12 +82,12 @@ class Arena:
             with on(self._measured_cores()):
                 stack.enter_context(one)
             self._publisher.publish(one.topic, _WARM_UP, seed=1)
-            _wait(sink, _WARM_UP)
+            until_delivered(sink, _WARM_UP)
             before, began = self._usage(one), time.monotonic()
             self._publisher.publish(one.topic, events, seed=2)
             if observer is not None:
                 observer.began(one.pid)
-            counts = _wait(sink, _WARM_UP + events)
+            counts = until_delivered(sink, _WARM_UP + events)
             seconds, after = time.monotonic() - began, self._usage(one)
             if observer is not None:
                 observer.ended(one.pid)
@@ -206,7 +206,7 @@ def _ratio(value: float) -> str:
     return f"{value:.2f}"
 
 
-def _wait(sink: CountingSink, deliveries: int) -> Counts:
+def until_delivered(sink: CountingSink, deliveries: int) -> Counts:
     deadline = time.monotonic() + _LONGEST_S
     while (counts := sink.counts).deliveries < deliveries:
         if time.monotonic() > deadline:
