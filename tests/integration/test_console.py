@@ -137,6 +137,25 @@ def tab(night: Night, browser: Browser, tmp_path: Path) -> Iterator[Tab]:
     assert (tab.foreign, tab.complaints) == ([], [])
 
 
+def test_pages_show_one_tenants_subscriptions(night: Night) -> None:
+    """Subscriptions, lanes, attempts and dead letters, and what a redrive would take; a tenant that
+    has none is told."""
+    with logged_in(night.console, TOKEN) as client:
+        for path, others in (
+            ("/?", "/subscriptions/gone"),
+            ("/attempts?all=yes&", "/subscriptions/gone"),
+            ("/dead-letters?state=all&", "/subscriptions/gone"),
+        ):
+            assert others in page(client, path)
+            assert others not in page(client, f"{path}tenant=acme")
+        assert "/subscriptions/billing-invoices" in page(client, "/?tenant=acme")
+        assert "/subscriptions/billing-invoices" in page(client, "/attempts?all=yes&tenant=acme")
+        assert "/subscriptions/billing-invoices" in page(client, "/lanes?tenant=acme")
+        assert "<dt>tenant</dt><dd>acme</dd>" in page(client, "/redrive?tenant=acme")
+        answer = client.get("/lanes?tenant=nobody")
+        assert (answer.status_code, "of tenant nobody" in answer.text) == (400, True)
+
+
 def first_lane(tab: Tab) -> str:
     tab.go("/lanes?subscription=billing-invoices")
     there = tab.page.locator("tbody a").first.get_attribute("href")
@@ -244,22 +263,3 @@ def test_the_signature_helper_names_the_cause(night: Night, tab: Tab) -> None:
         assert cause in tab.page.locator(".notice").inner_text()
         assert SECRET not in tab.page.content()
     assert SECRET not in night.console.log()
-
-
-def test_pages_show_one_tenants_subscriptions(night: Night) -> None:
-    """Subscriptions, lanes, attempts and dead letters, and what a redrive would take; a tenant that
-    has none is told."""
-    with logged_in(night.console, TOKEN) as client:
-        for path, others in (
-            ("/?", "/subscriptions/gone"),
-            ("/attempts?all=yes&", "/subscriptions/gone"),
-            ("/dead-letters?state=all&", "/subscriptions/gone"),
-        ):
-            assert others in page(client, path)
-            assert others not in page(client, f"{path}tenant=acme")
-        assert "/subscriptions/billing-invoices" in page(client, "/?tenant=acme")
-        assert "/subscriptions/billing-invoices" in page(client, "/attempts?all=yes&tenant=acme")
-        assert "/subscriptions/billing-invoices" in page(client, "/lanes?tenant=acme")
-        assert "<dt>tenant</dt><dd>acme</dd>" in page(client, "/redrive?tenant=acme")
-        answer = client.get("/lanes?tenant=nobody")
-        assert (answer.status_code, "of tenant nobody" in answer.text) == (400, True)
