@@ -7,15 +7,19 @@ from types import TracebackType
 from typing import Protocol, Self
 from uuid import uuid4
 
-from bench.load import PARTITIONS, bench_environment, make_bench_site
+from bench.load import KEYS, PARTITIONS, bench_environment, make_bench_site
+from bench.sinks import CountingSink
 from tests.kafka.broker import Kafka
 from tests.kafka.records import create_topic
 from tests.support.processes import ServiceProcess
-from tests.support.site import SECRET
+from tests.support.site import SECRET, Site
 
 _ROOT = Path(__file__).resolve().parents[1]
-_IN_FLIGHT = 256
+_IN_FLIGHT = 512
 """Half of what a process has by default, which is the most that one subscription can take."""
+
+
+_SIGNING = {"scheme": "standard", "secrets": [SECRET]}
 
 
 class Contestant(Protocol):
@@ -23,6 +27,8 @@ class Contestant(Protocol):
 
     name: str
     topic: str
+    keys: int
+    """How many keys its events have."""
 
     def __enter__(self) -> Self: ...
 
@@ -47,18 +53,17 @@ class HooklaneFanout:
     """
 
     name = "hooklane fanout"
+    keys = KEYS
 
-    def __init__(self, kafka: Kafka, url: str, **more: str) -> None:
+    def __init__(self, kafka: Kafka, sink: CountingSink, **more: str) -> None:
         site = make_bench_site(kafka, f"bench-{uuid4().hex[:6]}")
-        site.subscribe(
-            "bench",
-            url,
-            signing={"scheme": "standard", "secrets": [SECRET]},
-            delivery={"max_in_flight": _IN_FLIGHT},
-        )
+        self._subscribe(site, sink)
         self.topic = site.events
         environ = bench_environment(site, **more)
         self._process = ServiceProcess("fanout", environ, f"bench-{site.prefix}")
+
+    def _subscribe(self, site: Site, sink: CountingSink) -> None:
+        site.subscribe("bench", sink.url, signing=_SIGNING, delivery={"max_in_flight": _IN_FLIGHT})
 
     def __enter__(self) -> Self:
         self._process.__enter__()
@@ -92,12 +97,13 @@ class _HandWrittenLoop:
 
     name: str
     batch: int
+    keys = KEYS
 
-    def __init__(self, kafka: Kafka, url: str) -> None:
+    def __init__(self, kafka: Kafka, sink: CountingSink) -> None:
         name = f"baseline-{uuid4().hex[:6]}"
         self.topic = create_topic(kafka, name, PARTITIONS)
         module = [sys.executable, "-m", "bench.baseline"]
-        self._command = [*module, kafka.bootstrap_servers, name, name, url, str(self.batch)]
+        self._command = [*module, kafka.bootstrap_servers, name, name, sink.url, str(self.batch)]
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -136,3 +142,30 @@ class LoopByBatches(_HandWrittenLoop):
 
     name = "aiohttp loop, consume(500)"
     batch = 500
+
+
+ORIGINS = 400
+
+
+class ManyOrigins(HooklaneFanout):
+    """Each key's events go to a subscription of their own, each at an address of its own."""
+
+    name = f"{ORIGINS} origins"
+    keys = ORIGINS
+
+    def _subscribe(self, site: Site, sink: CountingSink) -> None:
+        for number in range(ORIGINS):
+            site.subscribe(
+                f"bench-{number}",
+                sink.url_at(number),
+                match={"filters": [{"exact": {"partitionkey": f"k{number}"}}]},
+                signing=_SIGNING,
+                delivery={"max_in_flight": _IN_FLIGHT},
+            )
+
+
+class OneOrigin(HooklaneFanout):
+    """As many keys, one subscription."""
+
+    name = "one origin"
+    keys = ORIGINS

@@ -68,11 +68,11 @@ class _Run:
         self, kafka: Kafka, cores: Cores | None, stack: ExitStack, program: Path, delay_ms: int
     ) -> None:
         self._sink = stack.enter_context(CountingSink(program, delay_ms))
-        self._fanout = HooklaneFanout(kafka, self._sink.url)
+        self._fanout = HooklaneFanout(kafka, self._sink)
         with on(frozenset({cores.measured})) if cores is not None else ExitStack():
             stack.enter_context(self._fanout)
         self._publisher = Publisher(kafka)
-        self._producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 1})
+        self._producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 5})
         self._published = 0
 
     @property

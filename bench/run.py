@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bench.isolation import measure_isolation
 from bench.latency import measure_latency
 from bench.load import KEYS
 from bench.machine import Cores, choose_cores, on
+from bench.origins import measure_origins
 from bench.paced import measure_paced
 from bench.profile import ProfilerError, measure_stages
 from bench.publish import measure_publish
@@ -29,10 +31,24 @@ from bench.tracing import measure_tracing
 from tests.kafka.broker import Kafka, SingleBroker
 from tests.kafka.fetch import KafkaUnavailableError, ensure_jars
 
-_PINNED = ("throughput", "profile", "tracing", "paced")
-_BENCHMARKS = ("latency", "isolation", "restart", "throughput", "paced", "profile", "publish")
+_PINNED = ("throughput", "profile", "tracing", "paced", "origins")
+_Measure = Callable[[Kafka, Cores | None, argparse.Namespace], Report]
+_MEASURES: dict[str, _Measure] = {
+    "latency": lambda kafka, _, told: measure_latency(kafka, told.latency_events),
+    "isolation": lambda kafka, _, told: measure_isolation(kafka, told.rounds),
+    "restart": lambda kafka, _, told: measure_restart(kafka, told.rounds),
+    "throughput": lambda kafka, cores, told: measure_throughput(kafka, cores, _runs(told)),
+    "paced": lambda kafka, cores, told: measure_paced(kafka, cores, told.events, told.delay_ms),
+    "origins": lambda kafka, cores, told: measure_origins(kafka, cores, _runs(told)),
+    "profile": lambda kafka, cores, told: measure_stages(kafka, cores, told.events),
+    "publish": lambda kafka, _, told: measure_publish(kafka, told.events, told.rounds),
+    "bounded": lambda kafka, _, told: measure_bounded(kafka, told.tasks, told.keys),
+    "tracing": lambda kafka, cores, told: measure_tracing(kafka, cores, _runs(told)),
+    "find": lambda kafka, _, told: measure_find(kafka, told.attempts, told.rounds),
+}
 _ALONE = ("bounded", "tracing", "find")
 """Only when they are asked for: they take long."""
+_BENCHMARKS = tuple(name for name in _MEASURES if name not in _ALONE)
 
 
 def main() -> int:
@@ -63,43 +79,24 @@ def _run(name: str, told: argparse.Namespace) -> Report:
             broker.close()
 
 
-def _measure(  # noqa: C901 - one line a benchmark
-    name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namespace
-) -> Report:
+def _measure(name: str, kafka: Kafka, cores: Cores | None, told: argparse.Namespace) -> Report:
     print(f"Measuring {name} ...", file=sys.stderr)
-    runs = Runs(told.events, told.rounds, tuple(told.delay_ms))
-    match name:
-        case "latency":
-            report = measure_latency(kafka, told.latency_events)
-        case "isolation":
-            report = measure_isolation(kafka, told.rounds)
-        case "restart":
-            report = measure_restart(kafka, told.rounds)
-        case "publish":
-            report = measure_publish(kafka, told.events, told.rounds)
-        case "bounded":
-            report = measure_bounded(kafka, told.tasks, told.keys)
-        case "find":
-            report = measure_find(kafka, told.attempts, told.rounds)
-        case "throughput":
-            report = measure_throughput(kafka, cores, runs)
-        case "paced":
-            report = measure_paced(kafka, cores, told.events, told.delay_ms)
-        case "tracing":
-            report = measure_tracing(kafka, cores, runs)
-        case _:
-            report = measure_stages(kafka, cores, told.events)
+    report = _MEASURES[name](kafka, cores, told)
     if not told.json:
         for table in report.tables:
             print(table.text())
     return report
 
 
+def _runs(told: argparse.Namespace) -> Runs:
+    return Runs(told.events, told.rounds, tuple(told.delay_ms))
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Measures Hooklane here.")
     parser.add_argument(
         "--only",
-        choices=_BENCHMARKS + _ALONE,
+        choices=list(_MEASURES),
         help="one of them; default: all but bounded, tracing and find",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")

@@ -1,9 +1,10 @@
 /* The receiver of the throughput benchmark: takes webhooks, counts and checks them, answers 200.
  *
- *     sink COUNTS_FILE DELAY_MS [PORT]
+ *     sink COUNTS_FILE DELAY_MS [PORT [ADDRESSES]]
  *
  * It prints the port that it listens on (any, or the one told: a receiver that was away and comes
- * back under its address) and then serves until it is killed. COUNTS_FILE is mapped
+ * back under its address) and then serves until it is killed. With ADDRESSES it listens on so many,
+ * from 127.0.1.1 on, 200 of each third number, at the same port. COUNTS_FILE is mapped
  * and holds `struct counts`, which the benchmark reads while the sink runs. One thread, one epoll:
  * a delivery costs it some microseconds, so that what is measured is the sender.
  *
@@ -61,6 +62,7 @@ static struct answer waiting[MOST_FDS];
 static uint32_t first_waiting, end_waiting;
 static int64_t delay_ns;
 static int epoll;
+static uint8_t listens[MOST_FDS];
 
 static const char ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -199,20 +201,22 @@ static int answer_due(void) {
     return -1;
 }
 
-static int listen_on(uint16_t port) {
+/* Gives the port. */
+static uint16_t listen_on(uint32_t host, uint16_t port) {
     int yes = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+                                  .sin_addr.s_addr = htonl(host)};
     socklen_t length = sizeof address;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&address, length) < 0 ||
-        listen(listener, 1024) < 0 ||
+    if (listener < 0 || listener >= MOST_FDS ||
+        bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, 1024) < 0 ||
         getsockname(listener, (struct sockaddr *)&address, &length) < 0)
         die("listen");
-    printf("%d\n", ntohs(address.sin_port));
-    fflush(stdout);
-    return listener;
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0) die("epoll_ctl");
+    listens[listener] = 1;
+    return ntohs(address.sin_port);
 }
 
 static void map_counts(const char *path) {
@@ -223,8 +227,8 @@ static void map_counts(const char *path) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3 && argc != 4) {
-        fprintf(stderr, "usage: sink COUNTS_FILE DELAY_MS [PORT]\n");
+    if (argc < 3 || argc > 5) {
+        fprintf(stderr, "usage: sink COUNTS_FILE DELAY_MS [PORT [ADDRESSES]]\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -234,18 +238,21 @@ int main(int argc, char **argv) {
     memset(last_sequence, 0xff, sizeof last_sequence);
     struct rlimit files = {MOST_FDS, MOST_FDS};
     setrlimit(RLIMIT_NOFILE, &files);
-    int listener = listen_on(argc == 4 ? atoi(argv[3]) : 0);
     epoll = epoll_create1(0);
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
-    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) < 0) die("epoll");
+    if (epoll < 0) die("epoll");
+    uint16_t port = listen_on(INADDR_LOOPBACK, argc > 3 ? atoi(argv[3]) : 0);
+    for (int one = 0; argc > 4 && one < atoi(argv[4]); one++)
+        listen_on(INADDR_LOOPBACK - 1 + ((1 + one / 200) << 8) + 1 + one % 200, port);
+    printf("%d\n", port);
+    fflush(stdout);
     struct epoll_event events[EVENTS];
     for (;;) {
         int found = epoll_wait(epoll, events, EVENTS, answer_due());
         if (found < 0 && errno != EINTR) die("epoll_wait");
         for (int at = 0; at < found; at++) {
             int fd = events[at].data.fd;
-            if (fd == listener)
-                welcome(listener);
+            if (listens[fd])
+                welcome(fd);
             else if (connections[fd] != NULL)
                 take(fd);
         }

@@ -59,18 +59,22 @@ def build_sink(folder: Path) -> Path:
 
 
 class CountingSink:
-    """sink.c between `with` and its end; entered again it is another one at the same address."""
+    """sink.c between `with` and its end; entered again it is another one at the same address.
 
-    def __init__(self, program: Path, delay_ms: int) -> None:
+    `addresses`: how many others it has besides, at the same port.
+    """
+
+    def __init__(self, program: Path, delay_ms: int, addresses: int = 0) -> None:
         self._program = program
-        self._delay_ms = delay_ms
+        self._told = [str(delay_ms), str(addresses)]
         self._port = 0
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="hooklane-bench-sink-"))
         self._file = self._folder / "counts"
         self._file.write_bytes(bytes(_SIZE))
-        command = [str(self._program), str(self._file), str(self._delay_ms), str(self._port)]
+        delay_ms, addresses = self._told
+        command = [str(self._program), str(self._file), delay_ms, str(self._port), addresses]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self._port = int(self._process.stdout.readline())
@@ -91,6 +95,10 @@ class CountingSink:
         self._process.stdout.close()
         self._map.close()
         shutil.rmtree(self._folder)
+
+    def url_at(self, number: int) -> str:
+        """Of one of its addresses."""
+        return self.url.replace("127.0.0.1", f"127.0.{1 + number // 200}.{1 + number % 200}")
 
     @property
     def counts(self) -> Counts:

@@ -70,21 +70,22 @@ class Arena:
 
     def measure(
         self,
-        kind: Callable[[Kafka, str], Contestant],
+        kind: Callable[[Kafka, CountingSink], Contestant],
         events: int,
         delay_ms: int,
         observer: Observer | None = None,
+        addresses: int = 0,
     ) -> Measured:
         """Start one, warm it up, give it `events` at once and wait until all are delivered."""
         with ExitStack() as stack:
-            sink = stack.enter_context(CountingSink(self._sink, delay_ms))
-            one = kind(self._kafka, sink.url)
+            sink = stack.enter_context(CountingSink(self._sink, delay_ms, addresses))
+            one = kind(self._kafka, sink)
             with on(self._measured_cores()):
                 stack.enter_context(one)
-            self._publisher.publish(one.topic, _WARM_UP, seed=1)
+            self._publisher.publish(one.topic, _WARM_UP, 1, one.keys)
             until_delivered(sink, _WARM_UP)
             before, began = self._usage(one), time.monotonic()
-            self._publisher.publish(one.topic, events, seed=2)
+            self._publisher.publish(one.topic, events, 2, one.keys)
             if observer is not None:
                 observer.began(one.pid)
             counts = until_delivered(sink, _WARM_UP + events)

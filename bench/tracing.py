@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.contestants import Contestant, HooklaneFanout
 from bench.machine import Cores, load_average
-from bench.sinks import build_sink
+from bench.sinks import CountingSink, build_sink
 from bench.tables import Report, Table
 from bench.throughput import Arena, Column, Runs
 from tests.kafka.broker import Kafka
@@ -24,12 +24,12 @@ _RATIOS = (0.02, 0.05, 0.2, 1.0)
 class TracedFanout(HooklaneFanout):
     """With a collector, and events without a context, so that the ratio alone decides."""
 
-    def __init__(self, endpoint: str, ratio: float, kafka: Kafka, url: str) -> None:
+    def __init__(self, endpoint: str, ratio: float, kafka: Kafka, sink: CountingSink) -> None:
         told = {
             "TELEMETRY__OTLP_ENDPOINT": endpoint,
             "TELEMETRY__SAMPLE_RATIO": str(ratio),
         }
-        super().__init__(kafka, url, **told)
+        super().__init__(kafka, sink, **told)
         self.name = f"traced, ratio {ratio:g}"
 
     def check(self) -> None:
@@ -41,7 +41,7 @@ def measure_tracing(kafka: Kafka, cores: Cores | None, runs: Runs) -> Report:
     """All in turn, as often as told; the receiver answers at once."""
     with tempfile.TemporaryDirectory(prefix="hooklane-bench-") as folder, _collector() as endpoint:
         arena = Arena(kafka, cores, build_sink(Path(folder)))
-        kinds: list[Callable[[Kafka, str], Contestant]] = [
+        kinds: list[Callable[[Kafka, CountingSink], Contestant]] = [
             HooklaneFanout,
             *(partial(TracedFanout, endpoint, ratio) for ratio in _RATIOS),
         ]
