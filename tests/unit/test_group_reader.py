@@ -106,13 +106,23 @@ def test_a_full_shelf_pauses_the_consumer_until_the_partition_goes_on() -> None:
     assert len(stage.batch()) == KEEPS
 
 
-def test_a_shelf_is_full_by_its_bytes_too() -> None:
-    """Promise of bounded memory: a few large records are as much as many small ones."""
+def test_shelves_are_full_by_their_bytes_too() -> None:
+    """Promise of bounded memory: a few large records are as much as many small ones, and of many
+    partitions together; what was handed out counts no more."""
     stage = Stage()
-    stage.reader.pause([A])
-    stage.arrive(A, 2, size=600_000)
+    stage.reader.pause([A, B])
+    stage.arrive(A, 1, size=5_000_000)
     stage.batch()
-    assert stage.kafka.paused == {A}
+    assert stage.kafka.paused == set()
+    stage.arrive(B, 1, size=5_000_000)
+    stage.batch()
+    assert stage.kafka.paused == {B}
+    stage.reader.resume([A, B])
+    stage.batch()
+    stage.reader.pause([A])
+    stage.arrive(A, 1, size=5_000_000)
+    stage.batch()
+    assert stage.kafka.paused == set()
 
 
 def test_where_nothing_is_kept_a_pause_is_the_consumers() -> None:

@@ -14,12 +14,14 @@ from confluent_kafka import Consumer, Message
 
 from hooklane.runtime.group_client import Assigned, named
 
-_MOST_BYTES: Final = 1 << 20
+_MOST_BYTES: Final = 8 << 20
+"""Of all shelves together."""
 
 
 class GroupReader:
     """`most`: how many records a batch has, but for those that were kept.
-    `keeps`: how many records of a paused partition (or a MiB) before the consumer is paused.
+    `keeps`: how many records of a paused partition before the consumer is paused; however many
+    partitions there are, their bytes have a bound too.
     Nothing should be kept where ends are told: an end would come before what it stands behind."""
 
     def __init__(self, consumer: Consumer, most: int = 500, keeps: int = 0) -> None:
@@ -28,6 +30,7 @@ class GroupReader:
         self._keeps = keeps
         self._shelves: dict[Assigned, list[Message]] = {}
         """Of paused partitions that the consumer goes on with, or did until the shelf was full."""
+        self._kept_bytes = 0
         self._stopped: set[Assigned] = set()
         self._resumed: list[Message] = []
         self._forgotten: set[Assigned] = set()
@@ -59,6 +62,7 @@ class GroupReader:
                 batch.append(message)
             else:
                 self._shelves[place].append(message)
+                self._kept_bytes += len(message)
                 touched.add(place)
         self.stop([place for place in touched if self._is_full(place)])
         return batch
@@ -69,7 +73,7 @@ class GroupReader:
         for message in self._resumed:
             again[_place(message)].append(message)
         for place in partitions:
-            self._shelves.setdefault(place, again.pop(place, []))
+            self._shelve(place, again.pop(place, []))
         self._resumed = [one for one in self._resumed if _place(one) in again]
         self.stop([place for place in partitions if self._is_full(place)])
 
@@ -78,14 +82,14 @@ class GroupReader:
         running = [place for place in partitions if place not in self._stopped]
         if running:
             for place in running:
-                self._shelves.setdefault(place, [])
+                self._shelve(place, [])
             self._stopped.update(running)
             self.consumer.pause(named(running))
 
     def resume(self, partitions: Sequence[Assigned]) -> None:
         """Go on with these, first with what was kept."""
         for place in partitions:
-            self._resumed += self._shelves.pop(place, ())
+            self._resumed += self._cleared(place)
         stopped = [place for place in partitions if place in self._stopped]
         if stopped:
             self._stopped.difference_update(stopped)
@@ -97,12 +101,20 @@ class GroupReader:
         self._forgotten |= gone
         self._stopped -= gone
         for place in gone:
-            self._shelves.pop(place, None)
+            self._cleared(place)
         self._resumed = [one for one in self._resumed if _place(one) not in gone]
 
+    def _shelve(self, place: Assigned, messages: list[Message]) -> None:
+        self._shelves.setdefault(place, []).extend(messages)
+        self._kept_bytes += sum(map(len, messages))
+
+    def _cleared(self, place: Assigned) -> list[Message]:
+        shelf = self._shelves.pop(place, [])
+        self._kept_bytes -= sum(map(len, shelf))
+        return shelf
+
     def _is_full(self, place: Assigned) -> bool:
-        shelf = self._shelves[place]
-        return len(shelf) >= self._keeps or sum(map(len, shelf)) >= _MOST_BYTES
+        return len(self._shelves[place]) >= self._keeps or self._kept_bytes >= _MOST_BYTES
 
 
 def _place(message: Message) -> Assigned:
