@@ -85,7 +85,7 @@ def test_the_quickstart_starts_what_compose_has() -> None:
     assert commands[1].startswith(f"docker compose exec {name} ")
 
 
-@pytest.mark.parametrize("name", ["setup", "fanout", "retrier"])
+@pytest.mark.parametrize("name", ["setup", "fanout", "retrier", "console"])
 def test_hooklane_takes_what_it_is_told(name: str) -> None:
     """The environment of each service starts the settings' own parser; nothing runs as root."""
     service = yaml.safe_load(COMPOSE)["services"][name]
@@ -117,6 +117,17 @@ def test_what_is_told_fits_together() -> None:
     scraped = yaml.safe_load(configs["prometheus"]["content"])["scrape_configs"][0]
     targets = scraped["static_configs"][0]["targets"]
     assert targets == [f"{name}:{settings.http.port}" for name in ("fanout", "retrier")]
+
+
+def test_the_console_is_reached_and_sees_the_services() -> None:
+    """Its port is published and asked for its health, and it asks both services for theirs."""
+    console = yaml.safe_load(COMPOSE)["services"]["console"]
+    settings = load_settings(None, console["environment"])
+    assert console["ports"] == [f"127.0.0.1:{settings.console.port}:{settings.console.port}"]
+    assert f"localhost:{settings.console.port}/readyz" in console["healthcheck"]["test"][-1]
+    assert settings.console.token is not None
+    asked = [f"http://{name}:{settings.http.port}" for name in ("fanout", "retrier")]
+    assert list(settings.console.services) == asked
 
 
 def test_what_is_published_is_for_this_machine_only() -> None:
