@@ -8,7 +8,7 @@ at the sink.
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -69,7 +69,7 @@ class _Run:
     ) -> None:
         self._sink = stack.enter_context(CountingSink(program, delay_ms))
         self._fanout = HooklaneFanout(kafka, self._sink)
-        with on(frozenset({cores.measured})) if cores is not None else ExitStack():
+        with on(frozenset({cores.measured})) if cores is not None else nullcontext():
             stack.enter_context(self._fanout)
         self._publisher = Publisher(kafka)
         self._producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 5})

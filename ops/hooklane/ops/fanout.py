@@ -17,24 +17,8 @@ app = single_command()
     ),
 )
 def fanout(context: typer.Context) -> None:
-    import uvloop  # noqa: PLC0415 - what a service needs, `--help` goes without
-
+    # What a service needs, `--help` goes without.
     from hooklane.fanout.run import run_fanout  # noqa: PLC0415
-    from hooklane.runtime.collector import calm_collector  # noqa: PLC0415
-    from hooklane.runtime.core_dumps import no_core_dumps  # noqa: PLC0415
-    from hooklane.runtime.log import start_logging  # noqa: PLC0415
-    from hooklane.runtime.open_files import raise_open_files  # noqa: PLC0415
-    from hooklane.runtime.shutdown import shutdown_signals  # noqa: PLC0415
+    from hooklane.ops.service import run_service  # noqa: PLC0415
 
-    no_core_dumps()
-    raise_open_files()
-    settings = settings_of(context)
-    secrets = start_logging(settings, "fanout")
-
-    calm_collector()
-
-    async def run() -> None:
-        with shutdown_signals() as shutdown:
-            await run_fanout(settings, shutdown, secrets)
-
-    uvloop.run(run())
+    run_service(settings_of(context), "fanout", run_fanout)

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias, cast
 from confluent_kafka import Message
 
 from hooklane.ops.log_reader import LogReader, Spans
+from hooklane.schemas.event import SourceRecord
 
 Keep: TypeAlias = Callable[[Message], bool]
 """Whether a record is wanted: what is not costs half as much."""
@@ -27,12 +28,25 @@ class FullRecord(NamedTuple):
     value: bytes | None
     headers: Headers
 
+    def source(self, topic_id: str) -> SourceRecord:
+        """As the fan-out takes it in."""
+        return SourceRecord(
+            self.topic,
+            topic_id,
+            self.partition,
+            self.offset,
+            self.timestamp_ms,
+            self.key,
+            self.value,
+            self.headers,
+        )
+
 
 def searched(reader: LogReader, spans: Spans, keep: Keep) -> Iterator[FullRecord]:
     """The records of these spans that are wanted; in order within each partition."""
 
     def made(message: Message) -> FullRecord | None:
-        return _full(message) if keep(message) else None
+        return full_record(message) if keep(message) else None
 
     for record in reader.read_as(made, spans):
         if record is not None:
@@ -45,7 +59,8 @@ def headers_of(message: Message) -> Headers:
     return tuple(cast("list[tuple[str, bytes | None]]", message.headers() or ()))
 
 
-def _full(message: Message) -> FullRecord:
+def full_record(message: Message) -> FullRecord:
+    """What the message holds."""
     return FullRecord(
         message.topic() or "",
         message.partition() or 0,

@@ -39,20 +39,8 @@ def outbox(
         typer.echo("\n\n".join(creation(layout_from(settings.outbox), role)))
         return
 
-    import uvloop  # noqa: PLC0415 - what a service needs, `--help` goes without
-
+    # What a service needs, `--help` goes without.
     from hooklane.ops.outbox_run import run_outbox  # noqa: PLC0415
-    from hooklane.runtime.collector import calm_collector  # noqa: PLC0415
-    from hooklane.runtime.core_dumps import no_core_dumps  # noqa: PLC0415
-    from hooklane.runtime.log import start_logging  # noqa: PLC0415
-    from hooklane.runtime.shutdown import shutdown_signals  # noqa: PLC0415
+    from hooklane.ops.service import run_service  # noqa: PLC0415
 
-    no_core_dumps()
-    secrets = start_logging(settings, "outbox")
-    calm_collector()
-
-    async def run() -> None:
-        with shutdown_signals() as shutdown:
-            await run_outbox(settings, shutdown, secrets)
-
-    uvloop.run(run())
+    run_service(settings, "outbox", run_outbox)

@@ -6,12 +6,12 @@ write its tasks: a run that is gone on with begins exactly where the last one th
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from confluent_kafka import Message, TopicPartition
 
 from hooklane.ops.event_reading import EventReading
 from hooklane.ops.log_reader import LogReader, Span, Spans
+from hooklane.ops.log_search import full_record
 from hooklane.ops.output import notice
 from hooklane.ops.replay_plan import Passed, Replay, ReplayCount, ReplaySelection
 from hooklane.ops.run_desk import BATCH, BATCH_BYTES, RECORD_EXTRA, RunDesk, now_ms
@@ -229,14 +229,5 @@ def _size(task: Record) -> int:
 
 
 def _source(message: Message, topic_ids: Mapping[str, str]) -> SourceRecord:
-    topic = message.topic() or ""
-    return SourceRecord(
-        topic=topic,
-        topic_id=topic_ids[topic],
-        partition=message.partition() or 0,
-        offset=message.offset() or 0,
-        timestamp_ms=message.timestamp()[1],
-        key=message.key(),
-        value=message.value(),
-        headers=tuple(cast("list[tuple[str, bytes | None]]", message.headers() or [])),
-    )
+    record = full_record(message)
+    return record.source(topic_ids[record.topic])

@@ -133,16 +133,7 @@ class EventFinder:
         return events
 
     def _found(self, line: FullRecord) -> FoundEvent:
-        record = SourceRecord(
-            line.topic,
-            self._places.topic_id(line.topic),
-            line.partition,
-            line.offset,
-            line.timestamp_ms,
-            line.key,
-            line.value,
-            line.headers,
-        )
+        record = line.source(self._places.topic_id(line.topic))
         return FoundEvent(record, self._read(record))
 
 

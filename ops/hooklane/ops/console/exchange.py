@@ -13,7 +13,7 @@ from hooklane.ops.log_search import FullRecord, searched
 from hooklane.runtime.errors import TopicsError
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.schemas.book import Entry
-from hooklane.schemas.event import Event, SourceRecord
+from hooklane.schemas.event import Event
 from hooklane.schemas.records import DeliveryAttempt
 
 _LONGEST: Final = 64 * 1024
@@ -91,17 +91,7 @@ def _event(reader: LogReader, read: Read, attempt: DeliveryAttempt) -> Event | N
         return None
     if line is None or topic_id != attempt.topic_id:
         return None
-    source = SourceRecord(
-        line.topic,
-        topic_id,
-        line.partition,
-        line.offset,
-        line.timestamp_ms,
-        line.key,
-        line.value,
-        line.headers,
-    )
-    found = read(source)
+    found = read(line.source(topic_id))
     if not isinstance(found, Event) or found.attributes["id"] != attempt.event_id:
         return None
     return found
