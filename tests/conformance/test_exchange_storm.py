@@ -13,12 +13,21 @@ from tests.support.receiver_script import Peer, scripted
 
 
 class Storm:
-    """A receiver in a bad mood, by seed."""
+    """A receiver in bad moods, by seed: of each twenty requests one meets each mood.
+
+    Dealt, not thrown: which request meets which mood is chance, but each is met.
+    """
 
     def __init__(self, seed: int, surplus: bytes) -> None:
         """`surplus`: what it says behind some of its answers."""
         self.dice = random.Random(seed)
         self._surplus = surplus
+        self._moods: list[int] = []
+
+    def _mood(self) -> int:
+        if not self._moods:
+            self._moods = self.dice.sample(range(20), 20)
+        return self._moods.pop()
 
     async def __call__(self, peer: Peer) -> None:
         while True:
@@ -30,7 +39,7 @@ class Storm:
 
     async def _answer(self, peer: Peer, answer: bytes) -> bool:
         """Whether the connection goes on."""
-        match self.dice.randrange(20):
+        match self._mood():
             case 0:
                 peer.reset()
                 return False
