@@ -135,9 +135,9 @@ def tombstones_last(share: Share, *arguments: Any) -> Iterator[Record]:
 class ReleasesFirst(Backlog):
     """Rule 9: the release goes out beside the last tombstone."""
 
-    def _resolved(self, work: Any, waiting: Waiting, now_ms: int) -> list[Command]:
-        commands = super()._resolved(work, waiting, now_ms)
-        if self._spool.after(waiting.lane, waiting.sequence) is not None:
+    def _resolved(self, waiting: Waiting, now_ms: int) -> list[Command]:
+        commands = super()._resolved(waiting, now_ms)
+        if self._spool.following(waiting.lane, waiting.sequence, 1):
             return commands
         self._owe(waiting)
         return [*map(WriteRelease, self._spool.owed(waiting.partition)), *commands]

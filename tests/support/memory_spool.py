@@ -53,10 +53,13 @@ class MemorySpool:
     def first(self, lane: LaneId) -> Waiting | None:
         return self._heads().get(lane)
 
-    def after(self, lane: LaneId, sequence: int) -> Waiting | None:
-        above = (at for of, at in self._tasks if of == lane and at > sequence)
-        found = min(above, default=None)
-        return None if found is None else self._tasks[lane, found]
+    def following(self, lane: LaneId, sequence: int, enough_bytes: int) -> list[Waiting]:
+        found: list[Waiting] = []
+        for above in sorted(at for of, at in self._tasks if of == lane and at > sequence):
+            found.append(self._tasks[lane, above])
+            if sum(len(one.record) for one in found) >= enough_bytes:
+                break
+        return found
 
     def highest(self, lane: LaneId) -> int | None:
         return max((at for of, at in self._tasks if of == lane), default=None)

@@ -161,8 +161,8 @@ class CopyingSpool(MemorySpool):
     def first(self, lane: LaneId) -> Waiting | None:
         return _copy(super().first(lane))
 
-    def after(self, lane: LaneId, sequence: int) -> Waiting | None:
-        return _copy(super().after(lane, sequence))
+    def following(self, lane: LaneId, sequence: int, enough_bytes: int) -> list[Waiting]:
+        return [replace(one) for one in super().following(lane, sequence, enough_bytes)]
 
 
 def _copy(found: Waiting | None) -> Waiting | None:

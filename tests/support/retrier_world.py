@@ -189,7 +189,7 @@ class RetrierWorld:
         self.read_to[partition] += 1
         if value is None:
             self.fates[NAMES[lane], sequence].gone = True
-            self.read_at_work += [(lane, sequence)] if lane in self.bench.backlog._work else []
+            self.read_at_work += [(lane, sequence)] if lane in self.bench.backlog._at_work else []
         key = task_key(lane, sequence)
         self.carry_out(self.bench.intake.backlog_record(partition, key, value))
 
@@ -222,7 +222,7 @@ class RetrierWorld:
     def busy(self) -> dict[str, set[LaneId]]:
         """Lanes that are attempted, or whose attempt's ticket or letter is not acked."""
         busy: dict[str, set[LaneId]] = {name: set() for name in DOCUMENTS}
-        for lane, work in self.bench.backlog._work.items():
+        for lane, work in self.bench.backlog._at_work._work.items():
             if work.current is not None:
                 busy[work.subscription].add(lane)
         return busy

@@ -27,7 +27,7 @@ from tests.support.receivers import OpenTo
 from tests.support.retrier_facts import DELIVERED, NOW_MS, Documents, attempt_record, lane_id, task
 
 _IN_FLIGHT = 16
-_FEW, _MANY = 800, 8_000
+_FEW, _MANY = 4_000, 16_000
 _DELIVERIES = 200
 SHAPES = {"few lanes": 40, "a lane for each": _MANY}
 

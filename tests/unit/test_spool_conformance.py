@@ -60,13 +60,23 @@ def test_highest_is_the_sequence_of_the_last(spool: Spool) -> None:
     assert spool.highest(lane("a")) is None
 
 
-def test_after_is_the_next_of_the_lane(spool: Spool) -> None:
+@pytest.mark.parametrize(
+    ("sequence", "found"), [(-1, [2, 5, 9]), (2, [5, 9]), (5, [9]), (6, [9]), (9, [])]
+)
+def test_what_follows_is_of_the_lane(spool: Spool, sequence: int, found: list[int]) -> None:
     """What follows a sequence is of the same lane, whether that sequence is there or not."""
-    for sequence in (2, 5, 9):
-        spool.add(waiting("a", sequence))
+    for one in (9, 2, 5):
+        spool.add(waiting("a", one))
     spool.add(waiting("b", 6))
-    following = [spool.after(lane("a"), sequence) for sequence in (-1, 2, 5, 6, 9)]
-    assert [task and task.sequence for task in following] == [2, 5, 9, 9, None]
+    assert [one.sequence for one in spool.following(lane("a"), sequence, 1000)] == found
+
+
+@pytest.mark.parametrize(("enough", "found"), [(0, 1), (10, 1), (11, 2), (20, 2), (21, 3)])
+def test_what_follows_is_read_up_to_a_size(spool: Spool, enough: int, found: int) -> None:
+    """Promise of bounded memory: so many bytes and no more than one record beyond."""
+    for sequence in range(3):
+        spool.add(waiting("a", sequence, record=b"x" * 10))
+    assert len(spool.following(lane("a"), -1, enough)) == found
 
 
 def test_what_is_not_there_is_said_so(spool: Spool) -> None:
@@ -83,7 +93,7 @@ def test_a_sequence_beyond_64_bits_is_not_there(spool: Spool) -> None:
     """A backlog key may spell a number that no offset can be; it meets nothing, stops nothing."""
     spool.add(waiting("a", 1))
     huge = 9_999_999_999_999_999_999
-    assert (spool.get(lane("a"), huge), spool.after(lane("a"), huge)) == (None, None)
+    assert (spool.get(lane("a"), huge), spool.following(lane("a"), huge, 1)) == (None, [])
     assert (spool.remove(lane("a"), huge), spool.take_strays(lane("a"), huge)) == (False, [])
     spool.stand(lane("a"), huge, standing(), None)
     assert spool.tasks() == 1

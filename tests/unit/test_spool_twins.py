@@ -92,7 +92,8 @@ def _answers(spool: Spool) -> list[object]:
     told += [spool.first(one) for one in lanes]
     told += [spool.highest(one) for one in lanes]
     for one, sequence in product(lanes, range(-1, 6)):
-        told += [spool.get(one, sequence), spool.after(one, sequence)]
+        told += [spool.get(one, sequence), spool.following(one, sequence, 1)]
+        told.append(spool.following(one, sequence, 12))
     for subscription, limit in product(("billing", "other", "none"), (1, 9)):
         told += [spool.due(subscription, now_ms, limit) for now_ms in range(-1, 6)]
         told.append(spool.lanes_of(subscription, limit))

@@ -12,12 +12,13 @@ partition, so what a crash loses of them is the end, and repeats step up by one.
 it must not be seen before the last tombstone is (rule 9).
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import assert_never
 
 import structlog
 
 from hooklane.delivery.outcome import Outcome
+from hooklane.retrier.at_work import LanesAtWork, Work
 from hooklane.retrier.commands import (
     Attempt,
     Command,
@@ -43,18 +44,6 @@ _STRIDE = 100
 """Tasks of one lane that are discarded in one go."""
 
 
-@dataclass(slots=True, eq=False)
-class _Work:
-    """A lane at work. `current` takes a slot; `unacked` are tombstones on their way."""
-
-    partition: int
-    subscription: str
-    current: Waiting | None = None
-    unacked: set[int] = field(default_factory=set)
-    tombstoned: bool = False
-    """Somebody else resolved the current task while it was attempted (rule 11)."""
-
-
 class Backlog:
     """Lives in the event loop; every method returns what has to be done now."""
 
@@ -71,7 +60,7 @@ class Backlog:
         self._resolver = resolver
         self._open: set[int] = set()
         self._queue = LaneQueue(spool, gate, max_in_flight, self._open, tenants)
-        self._work: dict[LaneId, _Work] = {}
+        self._at_work = LanesAtWork(spool, self._queue)
         self._unreadable: set[tuple[LaneId, int]] = set()
 
     @property
@@ -91,23 +80,16 @@ class Backlog:
     def hold(self, partition: int) -> list[Waiting]:
         """Begin nothing more there; returns what is being attempted or written."""
         self._open.discard(partition)
-        return [
-            work.current
-            for work in self._work.values()
-            if work.partition == partition and work.current is not None
-        ]
+        return [work.current for work in self._at_work.of(partition) if work.current is not None]
 
     def forget(self, partition: int) -> None:
         """The partition is somebody else's: what comes of its work is of no interest here."""
         self._open.discard(partition)
-        for lane, work in list(self._work.items()):
-            if work.partition == partition:
-                self._free(work)
-                del self._work[lane]
+        self._at_work.forget(partition)
 
     def task_came(self, lane: LaneId, subscription: str) -> None:
         """A task or ticket was read into the spool."""
-        if lane not in self._work:
+        if not self._at_work.changed(lane):
             self._queue.mark(subscription)
 
     def tombstone_came(self, lane: LaneId, sequence: int) -> list[Command]:
@@ -116,22 +98,25 @@ class Backlog:
         It leaves the spool at once, also while it is attempted: the checkpoint passes the
         tombstone, and nobody would tell of it again. So what it makes due is owed at once, too.
         """
-        work = self._work.get(lane)
-        if work is not None and work.current is not None and work.current.sequence == sequence:
-            work.tombstoned = True
-        last = None if self._is_covered(lane, sequence) else self._spool.get(lane, sequence)
+        work = self._at_work.get(lane)
+        if work is not None:
+            if work.read(sequence):
+                return []
+            if work.current is not None and work.current.sequence == sequence:
+                work.tombstoned = True
+        is_covered = self._at_work.covers(lane, sequence)
+        last = None if is_covered else self._spool.get(lane, sequence)
         self._spool.remove(lane, sequence)
         return [] if last is None else self._owe(last)
 
     def not_begun(self, attempt: Attempt) -> list[Command]:
         """The attempt could not be started now: its lane waits again."""
-        work = self._work.get(attempt.waiting.lane)
-        if work is None or work.current is not attempt.waiting:
+        work = self._at_work.attempting(attempt.waiting)
+        if work is None:
             return []
-        tombstoned = work.tombstoned
-        self._rest(work, attempt.waiting.lane)
+        self._rest(work, attempt.waiting)
         self._queue.mark(attempt.waiting.subscription)
-        return self._owe(attempt.waiting) if tombstoned else []
+        return self._owe(attempt.waiting) if work.tombstoned else []
 
     def look(self, now_ms: int) -> None:
         """Look for what has become due; to be called now and then."""
@@ -154,15 +139,15 @@ class Backlog:
         self, attempt: Attempt, outcome: Outcome, record: DeliveryAttempt, now_ms: int
     ) -> list[Command]:
         """The attempt ended. Its record comes back completed, to be written."""
-        work = self._work.get(attempt.waiting.lane)
-        if work is None or work.current is not attempt.waiting:
+        work = self._at_work.attempting(attempt.waiting)
+        if work is None:
             return [WriteAttempt(record)]
         if work.tombstoned:
             return [WriteAttempt(record), *self._resolved_elsewhere(work, attempt.waiting, now_ms)]
         verdict = self._resolver.judge(attempt.waiting, attempt.entry, outcome, now_ms)
         match verdict:
             case Resolved():
-                return [WriteAttempt(record), *self._resolved(work, attempt.waiting, now_ms)]
+                return [WriteAttempt(record), *self._resolved(attempt.waiting, now_ms)]
             case GivenUp():
                 return self._given_up(attempt, verdict, outcome, record, now_ms)
             case Again():
@@ -176,44 +161,41 @@ class Backlog:
         self, waiting: Waiting, standing: Standing, place: TicketPlace
     ) -> list[Command]:
         """The ticket is in its tier: the lane rests until it is due."""
-        work = self._work.get(waiting.lane)
         known = self._spool.get(waiting.lane, waiting.sequence)
         if known is not None and standing.is_above(known.standing):
             self._spool.stand(waiting.lane, waiting.sequence, standing, place)
-        if work is None or work.current is not waiting:
+            self._at_work.changed(waiting.lane)
+        work = self._at_work.attempting(waiting)
+        if work is None:
             return []
-        tombstoned = work.tombstoned
-        self._rest(work, waiting.lane)
-        if not tombstoned:
+        self._rest(work, waiting)
+        if not work.tombstoned:
             return []
         self._spool.remove(waiting.lane, waiting.sequence)
         return self._owe(waiting)
 
     def letter_acked(self, waiting: Waiting, now_ms: int) -> list[Command]:
         """The dead letter is written: the task may go."""
-        work = self._work.get(waiting.lane)
-        if work is None or work.current is not waiting:
+        if self._at_work.attempting(waiting) is None:
             return []
-        return self._resolved(work, waiting, now_ms)
+        return self._resolved(waiting, now_ms)
 
     def tombstone_acked(self, waiting: Waiting) -> list[Command]:
         """The task is gone for good."""
-        self._spool.remove(waiting.lane, waiting.sequence)
-        work = self._work.get(waiting.lane)
-        if work is not None:
-            work.unacked.discard(waiting.sequence)
-            if work.current is None and not work.unacked:
-                del self._work[waiting.lane]
-        if not self._is_covered(waiting.lane, waiting.sequence):
+        work = self._at_work.get(waiting.lane)
+        if work is None or not work.acked(waiting.sequence):
+            self._spool.remove(waiting.lane, waiting.sequence)
+        rests = self._at_work.rest(waiting.lane)
+        if not self._at_work.covers(waiting.lane, waiting.sequence):
             return self._owe(waiting)
-        if waiting.lane not in self._work:
+        if rests:
             self._queue.mark(waiting.subscription)
         return []
 
     def owe(self, release: OwedRelease) -> list[Command]:
         """Everything of the lane up to there is resolved: the release goes out once it is empty."""
         owed = self._spool.owe(release)
-        empty = owed.lane not in self._work and self._spool.highest(owed.lane) is None
+        empty = owed.lane not in self._at_work and self._spool.highest(owed.lane) is None
         return [WriteRelease(owed)] if empty and owed.partition in self._open else []
 
     def release_acked(self, owed: OwedRelease) -> None:
@@ -223,10 +205,10 @@ class Backlog:
     def _of_subscription(self, subscription: str, now_ms: int) -> list[Command]:
         commands: list[Command] = []
         lanes = self._queue.due_lanes(
-            subscription, now_ms, self._work.__contains__, self._work.__len__
+            subscription, now_ms, self._at_work.__contains__, self._at_work.__len__
         )
         for lane in lanes:
-            waiting = None if lane in self._work else self._spool.first(lane)
+            waiting = None if lane in self._at_work else self._spool.first(lane)
             if waiting is not None and self._may_begin(waiting, now_ms):
                 commands += self._walk(waiting, now_ms)
         return commands
@@ -254,7 +236,7 @@ class Backlog:
                 break
             begun = self._begin(following, now_ms)
             commands += begun
-            if not begun or self._takes_slot(following.lane):
+            if not begun or self._at_work.takes_slot(following.lane):
                 break
             following = self._next_due(following, now_ms)
         return commands
@@ -269,34 +251,32 @@ class Backlog:
             case Verdict.WAIT:
                 return []
             case Verdict.DISCARD:
-                self._working(waiting).unacked.add(waiting.sequence)
+                self._at_work.tombstone(waiting)
                 return [WriteTombstone(waiting)]
             case Verdict.GIVE_UP:
-                self._take(waiting)
+                self._at_work.take(waiting)
                 attempts = waiting.standing.attempts
                 letter = letter_for(task, DeadLetterReason.DISABLED, None, attempts, now_ms)
                 return [WriteLetter(waiting, letter)]
             case Verdict.ATTEMPT:
                 assert entry is not None  # noqa: S101 - the gate's word for it
-                self._take(waiting)
+                self._at_work.take(waiting)
                 self._gate.starts(entry)
                 return [Attempt(waiting, task, entry, waiting.standing.attempts + 1)]
             case _:
                 assert_never(verdict)
 
-    def _resolved(self, work: _Work, waiting: Waiting, now_ms: int) -> list[Command]:
+    def _resolved(self, waiting: Waiting, now_ms: int) -> list[Command]:
         """Tombstone it, and go on with the next task of its lane at once."""
-        work.unacked.add(waiting.sequence)
-        self._free(work)
+        self._at_work.tombstone(waiting)
         return [WriteTombstone(waiting), *self._go_on(waiting, now_ms)]
 
-    def _resolved_elsewhere(self, work: _Work, waiting: Waiting, now_ms: int) -> list[Command]:
+    def _resolved_elsewhere(self, work: Work, waiting: Waiting, now_ms: int) -> list[Command]:
         """Its tombstone is in the backlog already."""
         self._spool.remove(waiting.lane, waiting.sequence)
-        self._free(work)
+        self._at_work.free(work)
         following = self._go_on(waiting, now_ms)
-        if work.current is None and not work.unacked:
-            self._work.pop(waiting.lane, None)
+        self._at_work.rest(waiting.lane)
         return [*following, *self._owe(waiting)]
 
     def _given_up(
@@ -322,15 +302,10 @@ class Backlog:
 
     def _next_due(self, waiting: Waiting, now_ms: int) -> Waiting | None:
         """The next task of the lane, if it may go at once and its subscription has a slot."""
-        following = self._spool.after(waiting.lane, waiting.sequence)
+        following = self._at_work.following(waiting)
         if following is None or not self._queue.has_slot(following.subscription):
             return None
         return following if self._may_begin(following, now_ms) else None
-
-    def _is_covered(self, lane: LaneId, sequence: int) -> bool:
-        """Whether a later task of the lane is left, whose release will be up to there or beyond."""
-        highest = self._spool.highest(lane)
-        return highest is not None and highest > sequence
 
     def _owe(self, waiting: Waiting) -> list[Command]:
         """It is resolved for good. If nothing is left of its lane, the release goes out (rule 9);
@@ -369,31 +344,10 @@ class Backlog:
     def _is_unreadable(self, waiting: Waiting) -> bool:
         return (waiting.lane, waiting.sequence) in self._unreadable
 
-    def _working(self, waiting: Waiting) -> _Work:
-        work = self._work.get(waiting.lane)
-        if work is None:
-            work = self._work[waiting.lane] = _Work(waiting.partition, waiting.subscription)
-        return work
-
-    def _take(self, waiting: Waiting) -> None:
-        work = self._working(waiting)
-        work.current, work.tombstoned = waiting, False
-        self._queue.take_slot(work.subscription)
-
-    def _takes_slot(self, lane: LaneId) -> bool:
-        work = self._work.get(lane)
-        return work is not None and work.current is not None
-
-    def _free(self, work: _Work) -> None:
-        if work.current is not None:
-            work.current = None
-            self._queue.free_slot(work.subscription)
-
-    def _rest(self, work: _Work, lane: LaneId) -> None:
+    def _rest(self, work: Work, waiting: Waiting) -> None:
         """Nothing to do for the lane until its first task is due."""
-        self._free(work)
-        if not work.unacked:
-            del self._work[lane]
+        self._at_work.free(work)
+        self._at_work.rest(waiting.lane)
 
 
 def _with_next(record: DeliveryAttempt, standing: Standing) -> DeliveryAttempt:

@@ -89,8 +89,9 @@ class Spool(Protocol):
     def first(self, lane: LaneId) -> Waiting | None:
         """The task of the lane with the lowest sequence."""
 
-    def after(self, lane: LaneId, sequence: int) -> Waiting | None:
-        """The task of the lane with the lowest sequence above this one."""
+    def following(self, lane: LaneId, sequence: int, enough_bytes: int) -> list[Waiting]:
+        """The next tasks of the lane above this sequence, up to the one whose record makes it
+        `enough_bytes`."""
 
     def highest(self, lane: LaneId) -> int | None:
         """The sequence of the lane's last task; None: the lane is empty."""

@@ -21,9 +21,11 @@ _WAITING: Final = """
         tier, ticket_offset, seal, value, value_seal
     FROM task
 """
+_RECORD: Final = -2
+"""Where its record stands in such a row."""
 _GET: Final = _WAITING + "WHERE lane = ? AND sequence = ?"
 _FIRST: Final = _WAITING + "WHERE lane = ? ORDER BY sequence LIMIT 1"
-_AFTER: Final = _WAITING + "WHERE lane = ? AND sequence > ? ORDER BY sequence LIMIT 1"
+_FOLLOWING: Final = _WAITING + "WHERE lane = ? AND sequence > ? ORDER BY sequence"
 _HIGHEST: Final = "SELECT max(sequence) FROM task WHERE lane = ?"
 _ADD: Final = """
     INSERT INTO task (head, lane, sequence, partition, subscription, timestamp_ms, attempts, nudge,
@@ -41,7 +43,7 @@ _FIND: Final = """
     SELECT id, lane, sequence, partition, subscription, timestamp_ms
     FROM task WHERE lane = ? AND sequence = ?
 """
-_FIND_GOING: Final = "SELECT id, subscription FROM task WHERE lane = ? AND sequence = ?"
+_REMOVE: Final = "DELETE FROM task WHERE lane = ? AND sequence = ? RETURNING subscription"
 _DUE: Final = """
     SELECT lane FROM task
     WHERE head = 1 AND subscription = ? AND halted = 0 AND due_ms <= ?
@@ -148,12 +150,10 @@ class SqliteSpool:
         return True
 
     def remove(self, lane: LaneId, sequence: int) -> bool:
-        digest = bytes.fromhex(lane)
-        found = self._file.rows(_FIND_GOING, (digest, sequence))
-        if not found:
+        gone = self._file.take(_REMOVE, (bytes.fromhex(lane), sequence))
+        if not gone:
             return False
-        [(row, subscription)] = found
-        self._file.change("DELETE FROM task WHERE id = ?", (row,))
+        [(subscription,)] = gone
         self._tasks -= 1
         self._due_times.changed(subscription)
         return True
@@ -164,8 +164,16 @@ class SqliteSpool:
     def first(self, lane: LaneId) -> Waiting | None:
         return self._one(self._file.rows(_FIRST, (bytes.fromhex(lane),)))
 
-    def after(self, lane: LaneId, sequence: int) -> Waiting | None:
-        return self._one(self._file.rows(_AFTER, (bytes.fromhex(lane), sequence)))
+    def following(self, lane: LaneId, sequence: int, enough_bytes: int) -> list[Waiting]:
+        size = 0
+
+        def is_enough(row: Row) -> bool:
+            nonlocal size
+            size += len(row[_RECORD])
+            return size >= enough_bytes
+
+        rows = self._file.rows(_FOLLOWING, (bytes.fromhex(lane), sequence), is_enough)
+        return [self._waiting(row) for row in rows]
 
     def highest(self, lane: LaneId) -> int | None:
         [(sequence,)] = self._file.rows(_HIGHEST, (bytes.fromhex(lane),))
@@ -276,9 +284,10 @@ class SqliteSpool:
         self._file.close()
 
     def _one(self, found: list[Row]) -> Waiting | None:
-        if not found:
-            return None
-        *values, seal, record, record_seal = found[0]
+        return self._waiting(found[0]) if found else None
+
+    def _waiting(self, row: Row) -> Waiting:
+        *values, seal, record, record_seal = row
         if _seal(tuple(values)) != seal:
             raise self._file.broken("a task has changed")
         if not isinstance(record, bytes) or zlib.crc32(record) != record_seal:

@@ -8,7 +8,7 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -111,10 +111,16 @@ class SpoolFile:
                 raise self._unusable(error) from error
             raise
 
-    def rows(self, statement: str, values: Row = ()) -> list[Row]:
-        """What a SELECT finds. A number of more than 64 bits is in no row."""
+    def rows(
+        self, statement: str, values: Row = (), is_enough: Callable[[Row], bool] | None = None
+    ) -> list[Row]:
+        """What a SELECT finds, up to the row that is enough, each row being asked in its turn. A
+        number of more than 64 bits is in no row."""
         try:
-            return self._run(statement, values).fetchall()
+            if is_enough is None:
+                return self._run(statement, values).fetchall()
+            with closing(self._run(statement, values)) as cursor:
+                return _up_to(cursor, is_enough)
         except OverflowError:
             return []
         except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -126,6 +132,15 @@ class SpoolFile:
             if self._batch and not self._writing:
                 self._begin()
             return self._run(statement, values)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self._failed(error) from error
+
+    def take(self, statement: str, values: Row) -> list[Row]:
+        """Delete; what the statement returns of it. A number of more than 64 bits is in no row."""
+        try:
+            return self.change(statement, values).fetchall()
+        except OverflowError:
+            return []
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._failed(error) from error
 
@@ -308,6 +323,16 @@ def _set_up(connection: sqlite3.Connection) -> None:
     """To be done to our own file only, since it changes the file."""
     for pragma in _PRAGMAS:
         connection.execute(pragma)
+
+
+def _up_to(cursor: sqlite3.Cursor, is_enough: Callable[[Row], bool]) -> list[Row]:
+    """The rows up to the one that is enough, with it."""
+    found: list[Row] = []
+    for row in cursor:
+        found.append(row)
+        if is_enough(row):
+            break
+    return found
 
 
 def _code(error: sqlite3.Error) -> int | None:
