@@ -1,5 +1,7 @@
 """A retrier that owns the backlog partition: its decision classes, and the loop around them.
 
+Its checkpoint is saved after each record. (Later ones are `tests/unit/test_retrier_machine.py`'s.)
+
 The methods play the parts of `service`, `work` and `write`, one atomic step each. What has been
 given to the producer stands in `_outbox`, in its order, until the broker has it.
 """
@@ -186,7 +188,9 @@ class Retrier:
             case WriteLetter():
                 return self._backlog.letter_acked(write.waiting, NOW_MS)
             case WriteTombstone():
-                return self._backlog.tombstone_acked(write.waiting)
+                commands = self._backlog.tombstone_acked(write.waiting)
+                self._backlog.settle()
+                return commands
             case WriteRelease():
                 self._backlog.release_acked(write.owed)
                 return []
@@ -197,7 +201,9 @@ class Retrier:
 
     def _read(self, number: int) -> Starts:
         key, value = self._scene.catalogue.record(number)
-        return self._carry_out(self._intake.backlog_record(_PARTITION, key, value))
+        commands = self._intake.backlog_record(_PARTITION, key, value)
+        self._backlog.settle()
+        return self._carry_out(commands)
 
     def _read_ticket(self, tier: int, offset: int, number: int) -> None:
         place = TicketPlace(self._scene.delays[tier].text, offset)

@@ -185,8 +185,7 @@ class WritesTombstonesFirst(Backlog):
     """Rule 10: a task that is given up is resolved without a dead letter."""
 
     def _given_up(self, attempt: Any, *arguments: Any) -> Any:
-        work = self._work[attempt.waiting.lane]
-        return self._resolved(work, attempt.waiting, arguments[-1])
+        return self._resolved(attempt.waiting, arguments[-1])
 
 
 class JoinsAtOnce(GroupPoll):

@@ -44,8 +44,9 @@ class MemorySpool:
     def add(self, task: Waiting) -> bool:
         return self._tasks.setdefault((task.lane, task.sequence), task) is task
 
-    def remove(self, lane: LaneId, sequence: int) -> bool:
-        return self._tasks.pop((lane, sequence), None) is not None
+    def remove(self, lane: LaneId, sequences: Collection[int]) -> None:
+        for sequence in sequences:
+            self._tasks.pop((lane, sequence), None)
 
     def get(self, lane: LaneId, sequence: int) -> Waiting | None:
         return self._tasks.get((lane, sequence))

@@ -182,7 +182,13 @@ class Stand:
     backlog: Backlog
     intake: Intake
     open_circuits: set[str]
+    most: int
     now_ms: int = NOW_MS
+
+    def restart(self) -> None:
+        """Memory is lost, the spool is kept; no partition is restored."""
+        self.backlog = Backlog(self.spool, self.gate, Resolver(POLICY), self.most)
+        self.intake = Intake(self.spool, self.backlog)
 
     def redirect(self, *tasks: DeliveryTask, partition: int = 0) -> list[Command]:
         """These are read from the backlog."""
@@ -242,7 +248,7 @@ def stand(
     backlog = Backlog(spool, gate, Resolver(POLICY), most)
     for partition in partitions:
         backlog.open(partition)
-    return Stand(spool, book, gate, backlog, Intake(spool, backlog), circuits)
+    return Stand(spool, book, gate, backlog, Intake(spool, backlog), circuits, most)
 
 
 def release(sequence: int, lane: str = "l", subscription: str = "s") -> WriteRelease:

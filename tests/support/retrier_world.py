@@ -69,10 +69,11 @@ class RetrierWorld:
         self.backlog: dict[int, list[tuple[LaneId, int, bytes | None]]] = {0: [], 1: []}
         self.tiers: dict[Stream, list[RetryTicket]] = defaultdict(list)
         self.read_to = {0: 0, 1: 0}
+        self.saved = {0: 0, 1: 0}
+        """The checkpoints."""
         self.fates: dict[Place, Fate] = {}
         self.running: dict[LaneId, Attempt] = {}
         self.pending: dict[Stream, list[Running]] = defaultdict(list)
-        self.read_at_work: list[tuple[LaneId, int]] = []
         self.released = dict.fromkeys(LANES, -1)
         self.owned: set[int] = set()
         self.open: set[int] = set()
@@ -139,14 +140,36 @@ class RetrierWorld:
         if not self.pending[stream]:
             return
         write, backlog = self.pending[stream].pop(0), self.bench.backlog
+        place = self.append(write)
         match write:
             case WriteTombstone(of):
-                self.append_tombstone(NAMES[of.lane], of.sequence)
                 self.fates[NAMES[of.lane], of.sequence].gone = True
                 self.carry_out(backlog.tombstone_acked(of))
             case WriteLetter(of, _):
-                self.fates[NAMES[of.lane], of.sequence].lettered = True
                 self.carry_out(backlog.letter_acked(of, self.bench.now_ms))
+            case WriteTicket(of, _, standing):
+                assert place is not None
+                if self.bench.spool.get(of.lane, of.sequence) is not None:
+                    self.now_known(NAMES[of.lane], of.sequence, standing, place)
+                self.carry_out(backlog.ticket_acked(of, standing, place))
+            case WriteRelease(owed):
+                backlog.release_acked(owed)
+
+    def arrives(self, stream: Stream, count: int) -> None:
+        """So many of these are in Kafka, and the others never will be; nobody is told."""
+        writes = self.pending.pop(stream)
+        for write in writes[:count]:
+            self.append(write)
+
+    def append(self, write: Running) -> TicketPlace | None:
+        """It is in Kafka; where, if it is a ticket."""
+        match write:
+            case WriteTombstone(of):
+                self.append_tombstone(NAMES[of.lane], of.sequence)
+            case WriteLetter(of, _):
+                self.fates[NAMES[of.lane], of.sequence].lettered = True
+            case WriteRelease(owed):
+                self.released[NAMES[owed.lane]] = owed.sequence
             case WriteTicket(of, tier, standing):
                 ticket = RetryTicket(
                     of.lane,
@@ -157,13 +180,8 @@ class RetrierWorld:
                     standing.due_ms,
                     standing.halted,
                 )
-                place = self.append_ticket(ticket, of.partition, tier.text)
-                if self.bench.spool.get(of.lane, of.sequence) is not None:
-                    self.now_known(NAMES[of.lane], of.sequence, standing, place)
-                self.carry_out(backlog.ticket_acked(of, standing, place))
-            case WriteRelease(owed):
-                self.released[NAMES[owed.lane]] = owed.sequence
-                backlog.release_acked(owed)
+                return self.append_ticket(ticket, of.partition, tier.text)
+        return None
 
     def append_tombstone(self, name: str, sequence: int) -> None:
         self.fates[name, sequence].resolved = True
@@ -189,7 +207,6 @@ class RetrierWorld:
         self.read_to[partition] += 1
         if value is None:
             self.fates[NAMES[lane], sequence].gone = True
-            self.read_at_work += [(lane, sequence)] if lane in self.bench.backlog._at_work else []
         key = task_key(lane, sequence)
         self.carry_out(self.bench.intake.backlog_record(partition, key, value))
 

@@ -98,6 +98,7 @@ def test_the_second_word_of_a_tombstone_is_not_looked_up(
     if not acked_first:
         words_of_it.reverse()
     words_of_it[0]()
+    bench.backlog.settle()
     assert bench.spool.get(LANE, 2) is None
 
     def asked(*_: object) -> bool:
@@ -112,8 +113,19 @@ def test_a_task_that_comes_again_is_resolved_by_the_record(drain: Drain) -> None
     """Rule 11: acknowledged, then redirected a second time before the tombstone is read: gone."""
     drain.bench.ack(drain.first)
     drain.bench.redirect(task(2))
+    assert drain.bench.spool.get(LANE, 2) is not None
     drain.bench.tombstone(2)
     assert drain.bench.spool.get(LANE, 2) is None
+
+
+def test_a_task_that_comes_again_behind_its_tombstone_is_another_one(drain: Drain) -> None:
+    """Promise of durability: redirected anew after it was resolved, it waits for its own attempt,
+    however long what was resolved stays in the spool."""
+    drain.bench.ack(drain.first)
+    drain.bench.tombstone(2)
+    drain.bench.redirect(task(2))
+    drain.bench.backlog.settle()
+    assert drain.bench.spool.get(LANE, 2) is not None
 
 
 @pytest.mark.parametrize("acked_first", [True, False])
@@ -134,3 +146,25 @@ def test_what_is_remembered_of_tombstones_is_bounded() -> None:
         work.tombstone(sequence)
         work.acked(sequence)
     assert len(work.heard) == 1_000
+
+
+def test_our_own_tasks_leave_the_spool_together(drain: Drain) -> None:
+    """A drain removes a lane's tasks some at a time, and all that are resolved when asked to."""
+    drain.bench.ack(drain.first)
+    assert drain.bench.spool.get(LANE, 2) is not None
+    drain.bench.backlog.settle()
+    assert drain.bench.spool.get(LANE, 2) is None
+
+
+def test_no_more_than_some_wait_to_leave_the_spool() -> None:
+    """Promise of bounded memory, whenever the next checkpoint comes."""
+    bench = stand()
+    bench.redirect(*map(task, range(40)))
+    going = attempts(bench.start())
+    while going:
+        commands = bench.ends(going[0], DELIVERED)
+        going = attempts(commands)
+        bench.ack(*tombstones(commands))
+        unresolved = [one.task.sequence for one in going] or [40]
+        assert bench.spool.tasks() - (40 - unresolved[0]) < 16
+    assert bench.spool.tasks() == 0

@@ -109,16 +109,48 @@ async def test_what_is_read_is_attempted_at_once() -> None:
     assert bench.receivers.sequences() == [1]
 
 
-async def test_a_batch_and_its_checkpoint_are_kept_together() -> None:
+async def test_a_checkpoint_is_saved_of_what_was_read() -> None:
     """Rule 7: a checkpoint never says more than the spool has; half a batch is none."""
     bench = await Bench().own()
     broken = Consumed(*PLACE, 1, NOW_MS, b"not bytes of ours", b"", [])
     bench.retrier.consumed([of_backlog(0, task(1)), broken, of_backlog(2, task(2))])
+    assert bench.spool.checkpoint(0) == Checkpoint(0, "T", 0, NOW_MS)
+    bench.retrier._remember()
     assert bench.spool.checkpoint(0) == Checkpoint(0, "T", 3, NOW_MS)
     bench.full_spool.full = True
     with contextlib.suppress(OSError):
         bench.retrier.consumed([of_backlog(3, task(3))])
+    bench.retrier._remember()
     assert bench.spool.checkpoint(0) == Checkpoint(0, "T", 3, NOW_MS)
+
+
+async def test_checkpoints_are_saved_by_and_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promise of restarts: a start reads again no more than the last second."""
+    monkeypatch.setattr(service, "_REMEMBER_S", 0.001)
+    bench = await Bench().own()
+    bench.retrier.start(bench.source)
+    bench.retrier.consumed([of_backlog(0, task(1))])
+    await until(lambda: bench.spool.checkpoint(0) == Checkpoint(0, "T", 1, NOW_MS))
+
+
+async def test_a_retrier_that_stops_saves_its_checkpoints() -> None:
+    """Promise of restarts: after SIGTERM nothing is read again."""
+    bench = await Bench().own()
+    bench.retrier.consumed([of_backlog(0, task(1))])
+    await bench.retrier.stop(0.0)
+    assert bench.spool.checkpoint(0) == Checkpoint(0, "T", 1, NOW_MS)
+
+
+async def test_what_is_resolved_is_out_of_the_spool_before_the_checkpoint_passes_it() -> None:
+    """Rule 7: a tombstone that a continued spool has passed is not read again."""
+    bench = await Bench().own()
+    bench.retrier.consumed([of_backlog(0, task(1)), of_backlog(1, task(2))])
+    bench.receivers.end(task(1), DELIVERED)
+    bench.retrier.consumed([of_backlog(2, task(1), tombstone=True)])
+    bench.retrier._remember()
+    assert bench.spool.checkpoint(0) == Checkpoint(0, "T", 3, NOW_MS)
+    assert bench.spool.get(task(1).lane, 1) is None
+    assert bench.receivers.sequences() == [1, 2]
 
 
 async def test_what_the_spool_could_not_take_is_not_passed_over() -> None:
@@ -130,6 +162,8 @@ async def test_what_the_spool_could_not_take_is_not_passed_over() -> None:
     bench.full_spool.full = False
     with contextlib.suppress(OSError):
         bench.retrier.consumed([of_backlog(1, task(2))])
+    bench.retrier._remember()
+    bench.retrier._keep_alive()
     assert bench.spool.checkpoint(0) == Checkpoint(0, "T", 0, NOW_MS)
 
 
@@ -137,6 +171,7 @@ async def test_a_tiers_record_moves_no_checkpoint() -> None:
     """Rule 7: the checkpoint is of the backlog; tickets are committed to the group."""
     bench = await Bench().own()
     bench.retrier.consumed([of_tier(0, ticket(task(1), 1, NEVER_MS))])
+    bench.retrier._remember()
     assert bench.spool.checkpoint(0) == Checkpoint(0, "T", 0, NOW_MS)
     assert bench.spool.first_open_ticket(0, "5s") == 0
 

@@ -46,7 +46,7 @@ def test_first_is_the_lowest_sequence(spool: Spool) -> None:
     seen = []
     while (first := spool.first(lane("a"))) is not None:
         seen.append(first.sequence)
-        spool.remove(first.lane, first.sequence)
+        spool.remove(first.lane, [first.sequence])
     assert seen == [2, 5, 7, 9]
 
 
@@ -56,7 +56,7 @@ def test_highest_is_the_sequence_of_the_last(spool: Spool) -> None:
         spool.add(waiting("a", sequence))
     assert (spool.highest(lane("a")), spool.highest(lane("b"))) == (9, None)
     for sequence in (2, 5, 9):
-        spool.remove(lane("a"), sequence)
+        spool.remove(lane("a"), [sequence])
     assert spool.highest(lane("a")) is None
 
 
@@ -85,8 +85,11 @@ def test_what_is_not_there_is_said_so(spool: Spool) -> None:
     spool.stand(lane("a"), 2, standing(9), None)
     assert spool.get(lane("a"), 2) is None
     assert spool.first(lane("b")) is None
-    assert (spool.remove(lane("a"), 2), spool.remove(lane("a"), 1)) == (False, True)
-    assert spool.remove(lane("a"), 1) is False
+    spool.remove(lane("a"), [2])
+    assert spool.tasks() == 1
+    spool.remove(lane("a"), [1])
+    spool.remove(lane("a"), [1])
+    assert spool.tasks() == 0
 
 
 def test_a_sequence_beyond_64_bits_is_not_there(spool: Spool) -> None:
@@ -94,7 +97,8 @@ def test_a_sequence_beyond_64_bits_is_not_there(spool: Spool) -> None:
     spool.add(waiting("a", 1))
     huge = 9_999_999_999_999_999_999
     assert (spool.get(lane("a"), huge), spool.following(lane("a"), huge, 1)) == (None, [])
-    assert (spool.remove(lane("a"), huge), spool.take_strays(lane("a"), huge)) == (False, [])
+    spool.remove(lane("a"), [huge])
+    assert spool.take_strays(lane("a"), huge) == []
     spool.stand(lane("a"), huge, standing(), None)
     assert spool.tasks() == 1
 
@@ -106,7 +110,7 @@ def test_only_the_first_task_decides_about_its_lane(spool: Spool) -> None:
     spool.add(waiting("a", 3, 20))
     assert spool.due("billing", 19, 9) == []
     assert spool.next_due() == {"billing": 20}
-    spool.remove(lane("a"), 3)
+    spool.remove(lane("a"), [3])
     assert spool.due("billing", 10, 9) == [lane("a")]
     assert spool.next_due() == {"billing": 10}
 
@@ -144,7 +148,7 @@ def test_halted_lanes_are_counted_by_their_first_task(spool: Spool) -> None:
     spool.add(waiting("c", 1, halted=True, partition=1))
     spool.add(waiting("d", 1, halted=True, partition=7))
     counts = [spool.halted([0, 1]), spool.halted([7]), spool.halted([])]
-    spool.remove(lane("b"), 1)
+    spool.remove(lane("b"), [1])
     spool.stand(lane("a"), 1, standing(5), None)
     assert [*counts, spool.halted([0, 1])] == [2, 1, 0, 2]
 
@@ -158,10 +162,10 @@ def test_next_due_follows_every_change(spool: Spool) -> None:
     assert spool.next_due() == {"billing": 10, "other": 5}
     spool.stand(lane("a"), 1, standing(40, attempts=1), TicketPlace("5s", 1))
     assert spool.next_due() == {"billing": 20, "other": 5}
-    spool.remove(lane("c"), 1)
-    spool.remove(lane("b"), 1)
+    spool.remove(lane("c"), [1])
+    spool.remove(lane("b"), [1])
     assert spool.next_due() == {"billing": 40}
-    spool.remove(lane("a"), 1)
+    spool.remove(lane("a"), [1])
     assert spool.next_due() == {}
 
 
@@ -291,9 +295,9 @@ def test_counts_and_the_oldest_event(spool: Spool) -> None:
     ):
         spool.add(waiting(name, sequence, timestamp_ms=timestamp_ms))
     assert (spool.tasks(), spool.oldest_ms()) == (4, 300)
-    spool.remove(lane("b"), 1)
+    spool.remove(lane("b"), [1])
     assert (spool.tasks(), spool.oldest_ms()) == (3, 350)
-    spool.remove(lane("a"), 6)
+    spool.remove(lane("a"), [6])
     assert (spool.tasks(), spool.oldest_ms()) == (2, 400)
 
 
@@ -317,7 +321,7 @@ def test_a_batch_that_fails_leaves_nothing(spool: Spool) -> None:
         with spool.batch():
             spool.add(waiting("a", 1))
             spool.add(waiting("b", 1, subscription="other"))
-            spool.remove(lane("a"), 5)
+            spool.remove(lane("a"), [5])
             spool.add_stray(stray("a", 6, 1))
             spool.paid(lane("a"), 3)
             spool.save_checkpoint(Checkpoint(0, "x", 2, 1))

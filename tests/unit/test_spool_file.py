@@ -333,10 +333,10 @@ def test_nothing_of_a_batch_is_kept_after_an_error_that_was_ignored(tmp_path: Pa
 
     def go_on() -> None:
         with spool.batch():
-            spool.remove(TASKS[0].lane, 0)
+            spool.remove(TASKS[0].lane, [0])
             with pytest.raises(SpoolError, match="is broken"):
                 spool.add(waiting("new", 1))
-            spool.remove(TASKS[1].lane, 1)
+            spool.remove(TASKS[1].lane, [1])
 
     with pytest.raises(SpoolError, match="rolled back and cannot go on"):
         go_on()

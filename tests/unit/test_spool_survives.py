@@ -139,10 +139,10 @@ def test_a_failure_that_is_kept_quiet_undoes_the_batch_all_the_same(small_disk: 
 
     def go_on() -> None:
         with spool.batch():
-            spool.remove(lane("lane 0"), 0)
+            spool.remove(lane("lane 0"), [0])
             with pytest.raises(SpoolError, match="cannot be used"):
                 add_more_than_is_held_in_memory()
-            spool.remove(lane("lane 1"), 1)
+            spool.remove(lane("lane 1"), [1])
 
     with pytest.raises(SpoolError, match="rolled back and cannot go on"):
         go_on()

@@ -2,9 +2,10 @@
 but for the spool.
 
 The next tasks of a lane are read from the spool some at a time, since a drain asks for each of
-them; whatever is read about the lane meanwhile has them read again. And what a drain writes comes
-back as a record: of each tombstone the acknowledgement and the record say the same, so that the
-second of the two need not be looked up.
+them; whatever is read about the lane meanwhile has them read again. What is resolved leaves the
+spool some at a time too, at the latest when the lane rests, or before a checkpoint passes the
+tombstones. And what a drain writes comes back as a record: of each tombstone the acknowledgement
+and the record say the same, so that the second of the two need not be looked up.
 """
 
 from collections import deque
@@ -18,6 +19,8 @@ from hooklane.schemas.lane import LaneId
 
 _AHEAD_BYTES: Final = 8192
 """What is read ahead of a lane: records of so many bytes, and one."""
+_TOGETHER: Final = 16
+"""Tasks of a lane that leave the spool together."""
 _MOST_HEARD: Final = 1000
 """Tombstones of a lane that are remembered as heard of once: more only cost a look."""
 
@@ -34,6 +37,8 @@ class Work:
     unacked: set[int] = field(default_factory=set)
     heard: set[int] = field(default_factory=set)
     """Tombstones of our own that were either acknowledged or read: the other is still to come."""
+    resolved: list[int] = field(default_factory=list)
+    """Tasks whose tombstones are in Kafka, and that are still in the spool."""
     ahead: deque[Waiting] = field(default_factory=deque)
     """The lane's next tasks, without a gap."""
 
@@ -127,12 +132,41 @@ class LanesAtWork:
             work.current = None
             self._queue.free_slot(work.subscription)
 
+    def resolve(self, lane: LaneId, sequence: int) -> None:
+        """A tombstone is in Kafka: its task leaves the spool, with others if it is our own."""
+        work = self._work.get(lane)
+        if work is None or sequence not in work.heard:
+            self._spool.remove(lane, [sequence])
+            return
+        work.resolved.append(sequence)
+        if len(work.resolved) >= _TOGETHER:
+            self._remove(lane, work)
+
+    def settle(self, lane: LaneId) -> None:
+        """What is resolved of the lane leaves the spool now."""
+        work = self._work.get(lane)
+        if work is not None:
+            self._remove(lane, work)
+
+    def settle_all(self) -> None:
+        """What is resolved of any lane leaves the spool now."""
+        for lane, work in self._work.items():
+            self._remove(lane, work)
+
+    def _remove(self, lane: LaneId, work: Work) -> None:
+        if work.resolved:
+            self._spool.remove(lane, work.resolved)
+            work.resolved = []
+
     def rest(self, lane: LaneId) -> bool:
         """Forget the lane, if nothing of it is under way; whether that is so."""
         work = self._work.get(lane)
-        if work is not None and (work.current is not None or work.unacked):
+        if work is None:
+            return True
+        if work.current is not None or work.unacked:
             return False
-        self._work.pop(lane, None)
+        self._remove(lane, work)
+        del self._work[lane]
         return True
 
     def forget(self, partition: int) -> None:
@@ -140,6 +174,7 @@ class LanesAtWork:
         for lane, work in list(self._work.items()):
             if work.partition == partition:
                 self.free(work)
+                self._remove(lane, work)
                 del self._work[lane]
 
     def following(self, waiting: Waiting) -> Waiting | None:

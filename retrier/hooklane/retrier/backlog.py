@@ -87,6 +87,14 @@ class Backlog:
         self._open.discard(partition)
         self._at_work.forget(partition)
 
+    def comes(self, lane: LaneId) -> None:
+        """A task or ticket of the lane is about to be read into the spool."""
+        self._at_work.settle(lane)
+
+    def settle(self) -> None:
+        """What is resolved leaves the spool: to be called before a checkpoint is saved."""
+        self._at_work.settle_all()
+
     def task_came(self, lane: LaneId, subscription: str) -> None:
         """A task or ticket was read into the spool."""
         if not self._at_work.changed(lane):
@@ -95,8 +103,8 @@ class Backlog:
     def tombstone_came(self, lane: LaneId, sequence: int) -> list[Command]:
         """A tombstone was read: an operator's, an earlier owner's, or our own once more.
 
-        It leaves the spool at once, also while it is attempted: the checkpoint passes the
-        tombstone, and nobody would tell of it again. So what it makes due is owed at once, too.
+        It leaves the spool before the checkpoint passes the tombstone, also while it is attempted:
+        nobody would tell of it again. So what it makes due is owed at once.
         """
         work = self._at_work.get(lane)
         if work is not None:
@@ -106,7 +114,7 @@ class Backlog:
                 work.tombstoned = True
         is_covered = self._at_work.covers(lane, sequence)
         last = None if is_covered else self._spool.get(lane, sequence)
-        self._spool.remove(lane, sequence)
+        self._at_work.resolve(lane, sequence)
         return [] if last is None else self._owe(last)
 
     def not_begun(self, attempt: Attempt) -> list[Command]:
@@ -171,7 +179,7 @@ class Backlog:
         self._rest(work, waiting)
         if not work.tombstoned:
             return []
-        self._spool.remove(waiting.lane, waiting.sequence)
+        self._spool.remove(waiting.lane, [waiting.sequence])
         return self._owe(waiting)
 
     def letter_acked(self, waiting: Waiting, now_ms: int) -> list[Command]:
@@ -184,7 +192,7 @@ class Backlog:
         """The task is gone for good."""
         work = self._at_work.get(waiting.lane)
         if work is None or not work.acked(waiting.sequence):
-            self._spool.remove(waiting.lane, waiting.sequence)
+            self._at_work.resolve(waiting.lane, waiting.sequence)
         rests = self._at_work.rest(waiting.lane)
         if not self._at_work.covers(waiting.lane, waiting.sequence):
             return self._owe(waiting)
@@ -273,7 +281,7 @@ class Backlog:
 
     def _resolved_elsewhere(self, work: Work, waiting: Waiting, now_ms: int) -> list[Command]:
         """Its tombstone is in the backlog already."""
-        self._spool.remove(waiting.lane, waiting.sequence)
+        self._spool.remove(waiting.lane, [waiting.sequence])
         self._at_work.free(work)
         following = self._go_on(waiting, now_ms)
         self._at_work.rest(waiting.lane)

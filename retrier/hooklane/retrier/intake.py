@@ -20,6 +20,7 @@ _LEFT_TO_WAIT = Standing(0, 0, AT_ONCE, halted=True)
 class Told(Protocol):
     """The decisions, as far as they are told of what was read."""
 
+    def comes(self, lane: LaneId) -> None: ...
     def task_came(self, lane: LaneId, subscription: str) -> None: ...
     def tombstone_came(self, lane: LaneId, sequence: int) -> list[Command]: ...
 
@@ -45,6 +46,7 @@ class Intake:
             if self._orphans.are_noted(partition) and self._spool.get(lane, sequence) is None:
                 self._orphans.tombstone(partition, lane, sequence)
             return self._backlog.tombstone_came(lane, sequence)
+        self._backlog.comes(lane)
         waiting = _waiting(partition, lane, sequence, value)
         if self._spool.add(waiting):
             self._orphans.task(partition, lane)
@@ -64,6 +66,7 @@ class Intake:
             # A newer version's: its task stays due by what this version knows of it.
             log.error("ticket.unknown_schema", tier=place.tier, reason=str(error))
             return
+        self._backlog.comes(ticket.lane)
         standing = of_ticket(ticket)
         if not self._apply(ticket.lane, ticket.sequence, standing, place):
             self._spool.add_stray(

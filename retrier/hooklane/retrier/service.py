@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -24,6 +25,9 @@ log = structlog.get_logger(__name__)
 _TICK_S = 0.1
 _COMMIT_S = 5.0
 _TELL_S = 5.0
+_REMEMBER_S = 1.0
+"""A start reads again what came after the last checkpoint; to save one is most of what reading a
+record costs."""
 _KEEP_ALIVE_S = 3600.0
 """Offsets and checkpoints that have not moved are written again after this long: the broker
 forgets offsets of topics that a group is not subscribed to, and old checkpoints are not used."""
@@ -60,6 +64,8 @@ class Retrier:
         self._tiers = tiers
         self._around = around
         self._intake = Intake(spool, backlog, ownership.orphans)
+        self._read: set[int] = set()
+        """Backlog partitions of which records came since their checkpoints."""
         self._committed: dict[Assigned, int] = {}
         self._refused = False
         self._reopening: asyncio.Task[None] | None = None
@@ -75,6 +81,7 @@ class Retrier:
             (_TICK_S, self._tick),
             (_COMMIT_S, self._commit_tiers),
             (_TELL_S, self._ownership.tell_progress),
+            (_REMEMBER_S, self._remember),
             (_KEEP_ALIVE_S, self._keep_alive),
         ):
             self._tasks.append(asyncio.create_task(self._every(every_s, call)))
@@ -89,6 +96,8 @@ class Retrier:
         self._commit_tiers()
         if self._source is not None:
             await self._source.stop()
+        with suppress(HooklaneError):  # the next start reads some more
+            self._remember()
         for task in (*self._tasks, self._reopening):
             if task is not None:
                 task.cancel()
@@ -108,22 +117,20 @@ class Retrier:
         self._ownership.lost(partitions)
 
     def consumed(self, batch: Sequence[Consumed]) -> None:
-        """Everything of a batch goes into the spool together with the checkpoint.
+        """Everything of a batch goes into the spool.
 
-        After a batch that the spool has refused nothing more is taken: a later checkpoint would
-        pass over it.
+        After a batch that the spool has refused nothing more is taken, and no checkpoint saved: it
+        would pass over it.
         """
         if self._refused:
             return
         self._refused = True
         commands: list[Command] = []
-        backlog = set()
         with self._spool.batch():
             for record in batch:
                 commands += self._take(record)
                 if record.topic == self._tiers.backlog:
-                    backlog.add(record.partition)
-            self._ownership.save(backlog)
+                    self._read.add(record.partition)
         self._refused = False
         self._workshop.carry_out(commands)
         self._ownership.advanced()
@@ -212,8 +219,17 @@ class Retrier:
     def _keep_alive(self) -> None:
         self._committed.clear()
         self._commit_tiers()
+        self._read.update(place.partition for place in self._ownership.owned)
+        self._remember()
+
+    def _remember(self) -> None:
+        """Save how far has been read, after all that was read is in the spool, or out of it."""
+        if self._refused or not self._read:
+            return
         with self._spool.batch():
-            self._ownership.save(place.partition for place in self._ownership.owned)
+            self._backlog.settle()
+            self._ownership.save(self._read)
+        self._read.clear()
 
     async def _drop_strays(self) -> None:
         """A ticket is used up if the backlog, read to an end that was asked for after the ticket

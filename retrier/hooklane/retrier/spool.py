@@ -81,8 +81,8 @@ class Spool(Protocol):
     def add(self, task: Waiting) -> bool:
         """False, and nothing changes: a task of that lane and sequence is there already."""
 
-    def remove(self, lane: LaneId, sequence: int) -> bool:
-        """False: there is none."""
+    def remove(self, lane: LaneId, sequences: Collection[int]) -> None:
+        """Those of them that are there."""
 
     def get(self, lane: LaneId, sequence: int) -> Waiting | None: ...
 

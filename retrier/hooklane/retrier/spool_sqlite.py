@@ -43,7 +43,14 @@ _FIND: Final = """
     SELECT id, lane, sequence, partition, subscription, timestamp_ms
     FROM task WHERE lane = ? AND sequence = ?
 """
-_REMOVE: Final = "DELETE FROM task WHERE lane = ? AND sequence = ? RETURNING subscription"
+_REMOVE: Final = """
+    DELETE FROM task WHERE lane = ? AND sequence IN (SELECT value FROM json_each(?))
+    RETURNING subscription, head
+"""
+_NEW_HEAD: Final = """
+    UPDATE task SET head = 1
+    WHERE id = (SELECT id FROM task WHERE lane = ? ORDER BY sequence LIMIT 1)
+"""
 _DUE: Final = """
     SELECT lane FROM task
     WHERE head = 1 AND subscription = ? AND halted = 0 AND due_ms <= ?
@@ -96,11 +103,6 @@ _ALL_OWED: Final = """
 _OWED_BY: Final = _ALL_OWED + "WHERE lane = ?"
 _OWED: Final = _ALL_OWED + "WHERE partition = ? ORDER BY lane"
 _FORGET: Final = "DELETE FROM {} WHERE partition IN (SELECT value FROM json_each(?))"
-# Their lanes go as a whole: nobody moves up.
-_NO_HEADS: Final = """
-    UPDATE task SET head = 0
-    WHERE head = 1 AND partition IN (SELECT value FROM json_each(?))
-"""
 
 
 def open_spool(folder: Path, instance: str) -> Spool:
@@ -149,14 +151,15 @@ class SqliteSpool:
         self._due_times.changed(task.subscription)
         return True
 
-    def remove(self, lane: LaneId, sequence: int) -> bool:
-        gone = self._file.take(_REMOVE, (bytes.fromhex(lane), sequence))
-        if not gone:
-            return False
-        [(subscription,)] = gone
-        self._tasks -= 1
-        self._due_times.changed(subscription)
-        return True
+    def remove(self, lane: LaneId, sequences: Collection[int]) -> None:
+        digest = bytes.fromhex(lane)
+        with self._file.step():
+            gone = self._file.take(_REMOVE, (digest, json.dumps(list(sequences))))
+            if any(head for _, head in gone):
+                self._file.change(_NEW_HEAD, (digest,))
+        self._tasks -= len(gone)
+        for subscription, _ in gone:
+            self._due_times.changed(subscription)
 
     def get(self, lane: LaneId, sequence: int) -> Waiting | None:
         return self._one(self._file.rows(_GET, (bytes.fromhex(lane), sequence)))
@@ -262,7 +265,6 @@ class SqliteSpool:
         """One pass over all tasks, and some 10 microseconds for each that goes."""
         going = (json.dumps(list(partitions)),)
         with self._file.step():
-            self._file.change(_NO_HEADS, going)
             gone = self._file.change(_FORGET.format("task"), going).rowcount
             for table in ("stray", "owed", "checkpoint"):
                 self._file.change(_FORGET.format(table), going)

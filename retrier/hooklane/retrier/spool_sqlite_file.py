@@ -136,11 +136,9 @@ class SpoolFile:
             raise self._failed(error) from error
 
     def take(self, statement: str, values: Row) -> list[Row]:
-        """Delete; what the statement returns of it. A number of more than 64 bits is in no row."""
+        """Delete; what the statement returns of it."""
         try:
             return self.change(statement, values).fetchall()
-        except OverflowError:
-            return []
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._failed(error) from error
 

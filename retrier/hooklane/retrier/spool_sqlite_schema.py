@@ -6,7 +6,8 @@ a long backlog is slowed down by little else. (A failed attempt writes them agai
 less than the attempt did.) `head` is 1 in a lane's first task and in no other, so that what asks
 for lanes meets one entry a lane in `task_head`, in the order in which lanes are tried: due before
 halted, longest due first, the oldest event first among those that are due equally long (all that
-were never attempted are due since `AT_ONCE`). The triggers keep `head`.
+were never attempted are due since `AT_ONCE`). A trigger keeps `head` when
+tasks come; when some of a lane go, `remove` moves it once.
 
 But for `task_place` the indexes hold few of the tasks: each index that holds them all is one more
 page that a delivery changes.
@@ -21,7 +22,7 @@ from typing import Final
 APPLICATION_ID: Final = 0x484B4C53
 """Says whose file it is, where SQLite keeps it for the purpose ("HKLS")."""
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Kept in `user_version`. A file of another version is thrown away: it is only a cache."""
 
 SCHEMA: Final = (
@@ -53,10 +54,6 @@ SCHEMA: Final = (
         UPDATE task SET head = 0 WHERE head = 1 AND id = (
             SELECT id FROM task WHERE lane = NEW.lane AND sequence > NEW.sequence
             ORDER BY sequence LIMIT 1);
-    END""",
-    """CREATE TRIGGER task_gone AFTER DELETE ON task WHEN OLD.head = 1 BEGIN
-        UPDATE task SET head = 1 WHERE id = (
-            SELECT id FROM task WHERE lane = OLD.lane ORDER BY sequence LIMIT 1);
     END""",
     """CREATE TABLE stray (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
