@@ -17,7 +17,7 @@ from hooklane.retrier.queue import LaneQueue
 from hooklane.retrier.spool import Spool, Waiting
 from hooklane.schemas.lane import LaneId
 
-_AHEAD_BYTES: Final = 8192
+_AHEAD_BYTES: Final = 16_384
 """What is read ahead of a lane: records of so many bytes, and one."""
 _TOGETHER: Final = 16
 """Tasks of a lane that leave the spool together."""

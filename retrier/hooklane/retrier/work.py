@@ -84,13 +84,13 @@ class Workshop:
             match command:
                 case Attempt():
                     self._start(command)
-                case (
+                case (  # what a drain writes comes first
                     WriteAttempt()
+                    | WriteTombstone()
                     | WriteLetter()
                     | WriteRelease()
                     | WriteStatus()
                     | WriteTicket()
-                    | WriteTombstone()
                 ):
                     self._writer.write(command, record_of(command, self._layout, at_ms))
 
@@ -174,11 +174,12 @@ class Workshop:
             self._metrics.delivery_latency.observe(max(age_ms, 0) / 1000)
         with self._spool.batch():
             following = self._backlog.attempted(command, ended.outcome, ended.record, now_ms)
-        if any(isinstance(one, WriteTicket) and one.standing.halted for one in following):
-            self._journal.halted(record)
         self.carry_out(following)
+        last = following[-1]
+        if isinstance(last, WriteTicket) and last.standing.halted:
+            self._journal.halted(record)
         # A lane that went on has kept its slot: there is nothing to hand out.
-        if not isinstance(following[-1], Attempt):
+        if not isinstance(last, Attempt):
             self.step()
         self._metrics.attempts_in_flight.set(len(self._running))
 
@@ -195,6 +196,10 @@ class Workshop:
 
     def _answer(self, write: Write, offset: int, now_ms: int) -> list[Command]:
         match write:
+            case WriteAttempt():
+                return []
+            case WriteTombstone():
+                return self._backlog.tombstone_acked(write.waiting)
             case WriteTicket():
                 place = TicketPlace(write.tier.text, offset)
                 return self._backlog.ticket_acked(write.waiting, write.standing, place)
@@ -203,8 +208,6 @@ class Workshop:
                 self._metrics.by_subscription.given_up(write.letter.subscription)
                 self._journal.given_up(write.letter)
                 return self._backlog.letter_acked(write.waiting, now_ms)
-            case WriteTombstone():
-                return self._backlog.tombstone_acked(write.waiting)
             case WriteRelease():
                 owed = write.owed
                 self._backlog.release_acked(owed)
@@ -212,8 +215,6 @@ class Workshop:
                 return []
             case WriteStatus():
                 self._journal.disabled(write.subscription, write.offset, write.reason)
-                return []
-            case WriteAttempt():
                 return []
 
     def _landed(self, lane: LaneId) -> None:

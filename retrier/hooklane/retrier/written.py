@@ -50,6 +50,8 @@ def record_of(write: Write, layout: Layout, at_ms: int) -> Record:
         case WriteTombstone(waiting):
             key = topics.task_key(waiting.lane, waiting.sequence)
             return Record(names.backlog, waiting.partition, key, None)
+        case WriteAttempt(record):
+            return by_lane(names.attempts, record.lane, ATTEMPTS.encode(record), layout.partitions)
         case WriteTicket():
             return _ticket(write, layout)
         case WriteLetter(_, letter):
@@ -57,8 +59,6 @@ def record_of(write: Write, layout: Layout, at_ms: int) -> Record:
             return by_lane(names.dead_letters, letter.lane, value, layout.partitions)
         case WriteRelease():
             return _release(write, layout, at_ms)
-        case WriteAttempt(record):
-            return by_lane(names.attempts, record.lane, ATTEMPTS.encode(record), layout.partitions)
         case WriteStatus():
             return disabled(
                 names.subscriptions,

@@ -8,7 +8,7 @@ is the schema that is written, `avro/Name.<n>.avsc` are the earlier ones.
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Generic, TypeVar
@@ -36,7 +36,7 @@ from hooklane.schemas.records_operator import AuditRecord, AuditState, Fate, Let
 from hooklane.schemas.single_object import HEADER, MARKER, fingerprint
 
 R = TypeVar("R")
-Fields = Mapping[str, Any]
+Fields = dict[str, Any]
 
 
 class CodecError(Exception):
@@ -134,7 +134,9 @@ def _attempt(found: Fields) -> DeliveryAttempt:
 
 
 def _task(found: Fields) -> DeliveryTask:
-    return DeliveryTask(**{**found, "lane": LaneId(found["lane"]), "event": _event(found["event"])})
+    # Changed in place: a copy for each task of a drain is a part of it that one can see.
+    found["event"] = Event(**found["event"])
+    return DeliveryTask(**found)
 
 
 def _dead_letter(found: Fields) -> DeadLetter:
