@@ -673,11 +673,6 @@ def test_after_a_cut_off_the_slots_are_free() -> None:
     assert [one.delivery.sequence for one in stage.attempts.begun] == [0, 0]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a second drain of the same places (a rebalance while the process shuts down) takes "
-    "over the landings of the first one, which then waits for its whole grace (25 s)",
-)
 async def test_two_drains_at_once_both_end_with_the_last_attempt() -> None:
     """Rule 6 and SIGTERM: each ends when nothing is in flight any more."""
     stage = Stage()

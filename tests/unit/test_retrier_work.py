@@ -227,6 +227,18 @@ async def test_a_partition_cut_off_while_it_drains_ends_the_wait() -> None:
     assert shop.receivers.started[0].cancelled
 
 
+async def test_two_drains_at_once_both_end_with_the_last_attempt() -> None:
+    """A revocation while the process shuts down: neither waits for its grace in vain."""
+    shop = Shop()
+    shop.redirect(task(1))
+    shop.step()
+    drains = [asyncio.create_task(shop.workshop.drain(0, 60.0)) for _ in range(2)]
+    await asyncio.sleep(0)
+    shop.receivers.end(task(1), DELIVERED)
+    await asyncio.wait_for(asyncio.gather(*drains), 5)
+    assert not shop.receivers.started[0].cancelled
+
+
 def test_cut_off_concerns_its_own_partition() -> None:
     """Others that stay go on."""
     shop = Shop(partitions=(0, 1))

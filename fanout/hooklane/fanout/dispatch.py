@@ -98,9 +98,9 @@ class Dispatcher:
         in_flight = self._schedule.hold(by_place(places))
         if in_flight:
             loop = asyncio.get_running_loop()
-            landings = {one: loop.create_future() for one in in_flight}
-            self._landings.update(landings)
-            await asyncio.wait(landings.values(), timeout=grace_s)
+            # Another drain may wait for the same ones: a rebalance while the process shuts down.
+            landings = [self._landings.setdefault(one, loop.create_future()) for one in in_flight]
+            await asyncio.wait(landings, timeout=grace_s)
         self.cut_off(places)
         self.step()
 

@@ -114,14 +114,14 @@ class Workshop:
         """Begin nothing more there, wait for the attempts in flight, cut off the rest."""
         self._backlog.hold(partition)
         loop = asyncio.get_running_loop()
-        landings = {
-            lane: loop.create_future()
+        # Another drain may wait for the same ones: a rebalance while the process shuts down.
+        landings = [
+            self._landings.setdefault(lane, loop.create_future())
             for lane, (waiting, _) in self._running.items()
             if waiting.partition == partition
-        }
+        ]
         if landings:
-            self._landings.update(landings)
-            await asyncio.wait(landings.values(), timeout=grace_s)
+            await asyncio.wait(landings, timeout=grace_s)
         self.cut_off(partition)
 
     def cut_off(self, partition: int) -> None:
