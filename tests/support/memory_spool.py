@@ -165,6 +165,11 @@ class MemorySpool:
     def tasks(self) -> int:
         return len(self._tasks)
 
+    def halted_lanes(self, partition: int, after: LaneId, limit: int) -> list[LaneId]:
+        halted = [one for one in self._heads().values() if one.standing.halted]
+        lanes = sorted(one.lane for one in halted if one.partition == partition)
+        return [lane for lane in lanes if lane > after][:limit]
+
     def halted(self, partitions: Collection[int]) -> int:
         heads = self._heads().values()
         return sum(one.standing.halted and one.partition in partitions for one in heads)

@@ -1,6 +1,6 @@
 """What others do to the retrier's lanes: tombstones from outside, partitions that come and go."""
 
-import pytest
+from itertools import chain
 
 from hooklane.retrier.commands import WriteAttempt
 from tests.support.fanout_facts import entry
@@ -248,16 +248,31 @@ def test_a_tombstone_acked_late_does_not_swallow_the_release() -> None:
     assert release(1) in told
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the stance of a subscription that was made again is NORMAL, so only due tasks of the"
-    " deleted one are looked at: a halted one stays for ever",
-)
 def test_a_halted_task_of_a_subscription_made_again_is_discarded() -> None:
     """Section 6: deleted and made again is another one; what waits for the old one is discarded."""
     bench = stand(entry(uid="another"))
+    bench.redirect(task(1, halted=True), task(2))
+    assert bench.start() == []
+    assert words(bench.backlog.look_at_halted(NOW_MS)) == ["tombstone 1", "tombstone 2"]
+
+
+def test_halted_tasks_of_a_subscription_in_force_wait() -> None:
+    """Rule 10: for an operator."""
+    bench = stand()
     bench.redirect(task(1, halted=True))
-    assert words(bench.start()) == ["tombstone 1"]
+    assert bench.backlog.look_at_halted(NOW_MS) == []
+
+
+def test_all_halted_lanes_have_their_turn() -> None:
+    """Some at a time, of each partition that is restored, and then from the start again."""
+    bench = stand(entry(uid="another"), partitions=(1, 4))
+    for number in range(120):
+        of = task(number, f"lane {number}", halted=True)
+        bench.redirect(of, partition=(1, 4, 7)[number % 3])
+    found = [words(bench.backlog.look_at_halted(NOW_MS)) for _ in range(4)]
+    assert sorted(chain.from_iterable(found)) == sorted(
+        f"tombstone {number}" for number in range(120) if number % 3 < 2
+    )
 
 
 def test_a_task_skipped_in_flight_does_not_rise_from_the_dead() -> None:

@@ -235,6 +235,18 @@ async def test_offsets_and_checkpoints_that_do_not_move_are_kept_alive() -> None
     assert bench.spool.checkpoint(0) == Checkpoint(0, "T", 0, bench.clock.ms)
 
 
+async def test_halted_lanes_of_a_subscription_made_again_are_discarded_by_and_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Section 6: nothing asks for them, so the service goes round."""
+    monkeypatch.setattr(service, "_HALTED_S", 0.001)
+    bench = await Bench().own()
+    bench.retrier.consumed([of_backlog(0, task(1, halted=True))])
+    bench.book.put(uid="another", offset=1)
+    bench.retrier.start(bench.source)
+    await until(lambda: "backlog" in bench.writer.topics())
+
+
 async def test_strays_are_used_up_once_the_backlog_is_read_far_enough(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -279,3 +279,17 @@ async def test_a_lane_does_not_go_on_above_its_rate() -> None:
     shop.step()
     shop.receivers.end(first, DELIVERED)
     assert shop.receivers.sequences() == [1]
+
+
+def test_halted_lanes_are_looked_at_where_writing_goes_on() -> None:
+    """Self-fencing: who may have been taken for dead discards nothing."""
+    shop = Shop()
+    shop.redirect(task(1, halted=True))
+    shop.book.put(uid="another", offset=1)
+    shop.clock.seconds = 100.0
+    shop.workshop.look_at_halted()
+    assert shop.writer.topics() == []
+    shop.around.fence.polled(100.0)
+    shop.clock.seconds = 100.5
+    shop.workshop.look_at_halted()
+    assert shop.writer.topics() == ["backlog"]

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from hooklane.retrier.spool import Checkpoint, Spool
 from hooklane.retrier.spool_sqlite import open_spool
 from hooklane.retrier.standing import Standing, TicketPlace
+from hooklane.schemas.lane import LaneId
 from tests.support.memory_spool import MemorySpool
 from tests.support.spool_facts import lane, owed, stray, waiting
 
@@ -98,6 +99,7 @@ def _answers(spool: Spool) -> list[object]:
         told += [spool.due(subscription, now_ms, limit) for now_ms in range(-1, 6)]
         told.append(spool.lanes_of(subscription, limit))
     for partition in range(3):
+        told += [spool.halted_lanes(partition, after, 2) for after in (LaneId(""), *lanes)]
         told += [spool.owed(partition), spool.checkpoint(partition)]
         told += [spool.first_open_ticket(partition, tier) for tier in _TIERS]
     return told

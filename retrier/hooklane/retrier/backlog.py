@@ -30,6 +30,7 @@ from hooklane.retrier.commands import (
     WriteTombstone,
 )
 from hooklane.retrier.gate import Stance, TaskGate, Verdict
+from hooklane.retrier.halted import HaltedLanes
 from hooklane.retrier.queue import LaneQueue, Tenants
 from hooklane.retrier.resolve import Again, GivenUp, Resolved, Resolver, letter_for
 from hooklane.retrier.spool import OwedRelease, Spool, Waiting
@@ -61,6 +62,7 @@ class Backlog:
         self._open: set[int] = set()
         self._queue = LaneQueue(spool, gate, max_in_flight, self._open, tenants)
         self._at_work = LanesAtWork(spool, self._queue)
+        self._halted = HaltedLanes(spool, self._open)
         self._unreadable: set[tuple[LaneId, int]] = set()
 
     @property
@@ -129,6 +131,16 @@ class Backlog:
     def look(self, now_ms: int) -> None:
         """Look for what has become due; to be called now and then."""
         self._queue.look(now_ms)
+
+    def look_at_halted(self, now_ms: int) -> list[Command]:
+        """Discard those among some halted lanes whose subscription is deleted, though another one
+        has its id; to be called now and then."""
+        commands: list[Command] = []
+        for lane in self._halted.some():
+            waiting = None if lane in self._at_work else self._spool.first(lane)
+            if waiting is not None and self._is_of_the_deleted(waiting):
+                commands += self._walk(waiting, now_ms)
+        return commands
 
     def pause_s(self) -> float | None:
         """Seconds until a rate limit lets something start that waits for it, if something does."""
@@ -338,6 +350,10 @@ class Backlog:
                 key=event.key,
             )
         )
+
+    def _is_of_the_deleted(self, waiting: Waiting) -> bool:
+        task = self._decoded(waiting)
+        return task is not None and self._gate.judge(task)[0] is Verdict.DISCARD
 
     def _decoded(self, waiting: Waiting) -> DeliveryTask | None:
         """What this version cannot read is left to wait, for one that can (rule 12)."""

@@ -28,6 +28,7 @@ _TELL_S = 5.0
 _REMEMBER_S = 1.0
 """A start reads again what came after the last checkpoint; to save one is most of what reading a
 record costs."""
+_HALTED_S = 1.0
 _KEEP_ALIVE_S = 3600.0
 """Offsets and checkpoints that have not moved are written again after this long: the broker
 forgets offsets of topics that a group is not subscribed to, and old checkpoints are not used."""
@@ -82,6 +83,7 @@ class Retrier:
             (_COMMIT_S, self._commit_tiers),
             (_TELL_S, self._ownership.tell_progress),
             (_REMEMBER_S, self._remember),
+            (_HALTED_S, self._workshop.look_at_halted),
             (_KEEP_ALIVE_S, self._keep_alive),
         ):
             self._tasks.append(asyncio.create_task(self._every(every_s, call)))

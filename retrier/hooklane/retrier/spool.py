@@ -149,6 +149,10 @@ class Spool(Protocol):
     def tasks(self) -> int:
         """How many tasks there are."""
 
+    def halted_lanes(self, partition: int, after: LaneId, limit: int) -> list[LaneId]:
+        """Lanes of the partition whose first task is halted, in the order of their ids, above
+        `after`."""
+
     def halted(self, partitions: Collection[int]) -> int:
         """How many lanes of these partitions have a first task that is halted."""
 

@@ -75,6 +75,10 @@ _HALTED: Final = """
     SELECT count(*) FROM task
     WHERE head = 1 AND halted = 1 AND partition IN (SELECT value FROM json_each(?))
 """
+_HALTED_LANES: Final = """
+    SELECT lane FROM task WHERE head = 1 AND halted = 1 AND partition = ? AND lane > ?
+    ORDER BY lane LIMIT ?
+"""
 _ADD_STRAY: Final = """
     INSERT OR REPLACE INTO stray (partition, lane, sequence, attempts, nudge, due_ms, halted,
         tier, ticket_offset)
@@ -273,6 +277,10 @@ class SqliteSpool:
 
     def tasks(self) -> int:
         return self._tasks
+
+    def halted_lanes(self, partition: int, after: LaneId, limit: int) -> list[LaneId]:
+        found = self._file.rows(_HALTED_LANES, (partition, bytes.fromhex(after), limit))
+        return _lanes(found)
 
     def halted(self, partitions: Collection[int]) -> int:
         [(lanes,)] = self._file.rows(_HALTED, (json.dumps(list(partitions)),))

@@ -48,7 +48,7 @@ SCHEMA: Final = (
     """CREATE INDEX task_head ON task (subscription, halted, due_ms, timestamp_ms, lane, partition)
     WHERE head = 1""",
     "CREATE INDEX task_oldest ON task (timestamp_ms) WHERE head = 1",
-    "CREATE INDEX task_halted ON task (partition) WHERE head = 1 AND halted = 1",
+    "CREATE INDEX task_halted ON task (partition, lane) WHERE head = 1 AND halted = 1",
     "CREATE INDEX task_ticket ON task (partition, tier, ticket_offset) WHERE tier IS NOT NULL",
     """CREATE TRIGGER task_came AFTER INSERT ON task WHEN NEW.head = 1 BEGIN
         UPDATE task SET head = 0 WHERE head = 1 AND id = (

@@ -96,9 +96,17 @@ class Workshop:
 
     def step(self) -> None:
         """Begin what may begin now. Nothing starts while the fence is closed or writing stands."""
-        if self._fence.is_open(self._clock.monotonic()) and not self._writer.is_behind:
+        if self._may_write():
             self.carry_out(self._backlog.startable(self._clock.wall_ms()))
             self._wake_in(self._backlog.pause_s())
+
+    def look_at_halted(self) -> None:
+        """Discard what is halted, and whose subscription is deleted."""
+        if self._may_write():
+            self.carry_out(self._backlog.look_at_halted(self._clock.wall_ms()))
+
+    def _may_write(self) -> bool:
+        return self._fence.is_open(self._clock.monotonic()) and not self._writer.is_behind
 
     def _wake_in(self, pause_s: float | None) -> None:
         """Step again when a rate limit lets the next one start."""
