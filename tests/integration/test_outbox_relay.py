@@ -194,6 +194,8 @@ def test_postgres_goes_away_and_comes_back(postgres: Postgres, kafka: Kafka, pre
     outbox = outbox_of(postgres, kafka, prefix)
     outbox.write("k", payload='{"n": 1}')
     with outbox.relay("one") as one, outbox.relay("two") as two:
+        one.wait_ready()
+        two.wait_ready()
         one.wait_for(lambda: outbox.left() == 0)
         two.kill()
         postgres.stop()

@@ -1,32 +1,36 @@
 """Three brokers of which single ones can be killed, frozen and started again.
 
-Each has five doors, so that one cluster serves every test:
+Each has seven doors, so that one cluster serves every test:
 
     direct      plain text, as the tests' own clients use it
     proxied     plain text, under the addresses that tests/support/links.py listens on
     sasl        SCRAM-SHA-256 in plain text; a user may do only what an ACL lets him
     tls         with a certificate that `show_certificate` exchanges while the brokers run
     secured     SCRAM-SHA-256 over TLS, as an installation in earnest has it
+    mutual      TLS, for clients with a certificate
+    token       OAUTHBEARER in plain text, with tokens that nobody has signed
 
-Who comes by a door without a name is a super user.
+Who comes by a door without a name, with a certificate or with a token is a super user.
 """
 
 import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 
 from confluent_kafka import ElectionType, KafkaException, TopicPartition
 from confluent_kafka.admin._metadata import ClusterMetadata, PartitionMetadata
 
 from tests.kafka.broker import Broker, Kafka, NodeSpec, free_ports
-from tests.kafka.doors import Doors, doors_settings
+from tests.kafka.doors import BEARER, CERTIFIED, Doors, doors_settings
 from tests.kafka.records import admin_of, set_broker
 from tests.support.receiver_tls import Authority, Issued
 
 BROKERS = (1, 2, 3)
 _CONTROLLER = 9
+_DOORS = len(fields(Doors))
 _OFFSETS = "__consumer_offsets"
 _DEADLINE_S = 60.0
 _ANSWER_S = 5.0
@@ -39,7 +43,7 @@ _SETTINGS = {
     "share.coordinator.state.topic.replication.factor": "3",
     "share.coordinator.state.topic.min.isr": "2",
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    "super.users": "User:ANONYMOUS",
+    "super.users": f"User:ANONYMOUS;User:{CERTIFIED};User:{BEARER}",
     # A killed broker is noticed, and a frozen one leaves the in-sync replicas, within seconds.
     "broker.heartbeat.interval.ms": "500",
     "broker.session.timeout.ms": "3000",
@@ -56,13 +60,17 @@ class KafkaCluster:
 
     def __init__(self, jars: Path, folder: Path) -> None:
         self._folder = folder
-        first, *rest = free_ports(1 + 6 * len(BROKERS))
+        first, *rest = free_ports(1 + _DOORS * len(BROKERS))
         common = _SETTINGS | {"controller.quorum.voters": f"{_CONTROLLER}@127.0.0.1:{first}"}
-        self._doors = {node: Doors(*rest[at * 6 : at * 6 + 6]) for at, node in enumerate(BROKERS)}
+        self._doors = {
+            node: Doors(*rest[at * _DOORS :][:_DOORS]) for at, node in enumerate(BROKERS)
+        }
         self.authority = Authority()
         folder.mkdir(parents=True, exist_ok=True)
         certificate = folder / "brokers.pem"
         certificate.write_bytes(_both(self.authority.issue("127.0.0.1")))
+        authority = folder / "authority.pem"
+        authority.write_bytes(self.authority.pem)
         specs = [
             NodeSpec(_CONTROLLER, "controller", 0, first, common),
             *(
@@ -71,7 +79,7 @@ class KafkaCluster:
                     "broker",
                     doors.direct,
                     0,
-                    {**common, **doors_settings(doors, certificate)},
+                    {**common, **doors_settings(doors, certificate, authority)},
                 )
                 for node, doors in self._doors.items()
             ),
@@ -107,6 +115,14 @@ class KafkaCluster:
     @property
     def secured(self) -> Kafka:
         return self._by(lambda doors: doors.secured)
+
+    @property
+    def mutual(self) -> Kafka:
+        return self._by(lambda doors: doors.mutual)
+
+    @property
+    def token(self) -> Kafka:
+        return self._by(lambda doors: doors.token)
 
     @property
     def links(self) -> dict[int, tuple[int, int]]:
