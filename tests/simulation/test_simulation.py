@@ -20,7 +20,7 @@ from tests.simulation.shrink import shortened
 from tests.simulation.world import run
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS = 100
+SEEDS = 300
 CHUNK = 20
 SEARCHED = 300
 """Seeds that are tried for a mutant when the known ones do not catch it any more."""
