@@ -80,11 +80,13 @@ async def fanout_running(
         policy = policy_from(settings)
         follower = SubscriptionFollower(ground.reader, policy, watch.changed, metrics)
         stack.push_async_callback(follower.stop)
-        await follower.start()
-        readiness.subscriptions_read()
+        # Before the subscriptions are read: the clients find their brokers meanwhile. A member that
+        # has not found its coordinator at once asks again after half a second.
         layout = Layout(settings.topic_names, settings.topics.partitions, process.group)
         side = KafkaSide(open_clients(ground.access, layout), ground.admin, process, layout)
         stack.push_async_callback(side.close)
+        await follower.start()
+        readiness.subscriptions_read()
         await side.open()
         outside = Outside(
             source=side.source(settings.event_topics(), settings.fanout.revoke_grace.seconds),

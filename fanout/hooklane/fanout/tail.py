@@ -47,6 +47,8 @@ class LaneTail:
         self._orders: deque[Callable[[], None]] = deque()
         self._readings: dict[int, int] = {}
         self._next_reading = 0
+        self._knows_leaders = False
+        """Whether they have been asked for since the last poll."""
         self._stopping = threading.Event()
         self._threads = threads
         self._thread: Started | None = None
@@ -76,6 +78,7 @@ class LaneTail:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
+                self._knows_leaders = False
                 while self._orders:
                     self._orders.popleft()()
                 self._poll()
@@ -87,8 +90,10 @@ class LaneTail:
         self._end(partition)
         self._readings[partition] = reading
         # A topic whose leaders are known is fetched at once; else librdkafka takes up to 1 s.
-        with suppress(KafkaException):
-            self._consumer.list_topics(self._topic, _LEADERS_S)
+        if not self._knows_leaders:
+            with suppress(KafkaException):
+                self._consumer.list_topics(self._topic, _LEADERS_S)
+            self._knows_leaders = True
         self._consumer.incremental_assign(
             [TopicPartition(self._topic, partition, OFFSET_BEGINNING)]
         )

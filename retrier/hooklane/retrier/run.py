@@ -26,7 +26,7 @@ from hooklane.runtime import kafka
 from hooklane.runtime.fence import SETTLES_S, Fence
 from hooklane.runtime.group_poll import GroupPoll
 from hooklane.runtime.group_reader import GroupReader
-from hooklane.runtime.kafka import KafkaAccess
+from hooklane.runtime.kafka import Config, KafkaAccess
 from hooklane.runtime.kafka_clients import open_consumer, open_producer
 from hooklane.runtime.kafka_settings import policy_from, tenants_from
 from hooklane.runtime.metrics import Service
@@ -66,6 +66,8 @@ async def retrier_running(ground: Ground) -> AsyncIterator[Running]:
     around = _surroundings(ground)
     names, partitions = settings.topic_names, settings.topics.partitions
     tiers = Tiers(names, settings.retry.tiers, partitions)
+    # First of all: a member that has not found its coordinator at once asks again after 0.5 s.
+    member = open_consumer(_member(settings, access))
     async with AsyncExitStack() as stack:
         # Looking a large file over takes seconds, in which the probes must be answered.
         spool = await asyncio.to_thread(
@@ -104,7 +106,8 @@ async def retrier_running(ground: Ground) -> AsyncIterator[Running]:
         )
         ownership = Ownership(questions, tiers, spool, backlog, workshop, writer.flush, around)
         retrier = Retrier(spool, backlog, workshop, ownership, questions, tiers, around)
-        source = _source(settings, access, retrier, tiers, around)
+        reader = GroupReader(member)
+        source = GroupPoll(reader, [tiers.backlog], retrier, monotonic, _ANSWER_S, tiers.along)
         told = Told(workshop.acked, retrier.failed, lambda: retrier.drop_all(writer.reopen))
         writer.start(source, retrier.position, told)
         retrier.start(source)
@@ -133,20 +136,10 @@ def _surroundings(ground: Ground) -> Surroundings:
     )
 
 
-def _source(
-    settings: Settings, access: KafkaAccess, retrier: Retrier, tiers: Tiers, around: Surroundings
-) -> GroupPoll:
-    config = {
+def _member(settings: Settings, access: KafkaAccess) -> Config:
+    return {
         **kafka.group_consumer(access, settings.retrier.group_id),
         # Ends are told, so that a restore knows when it has come to them; and soon.
         "enable.partition.eof": "true",
         "fetch.wait.max.ms": "50",
     }
-    return GroupPoll(
-        GroupReader(open_consumer(config)),
-        [tiers.backlog],
-        retrier,
-        around.clock.monotonic,
-        _ANSWER_S,
-        tiers.along,
-    )
