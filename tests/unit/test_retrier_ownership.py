@@ -234,7 +234,7 @@ async def test_an_assignment_of_nothing_says_that_the_group_is_joined() -> None:
 async def test_the_checkpoint_says_how_far_has_been_read() -> None:
     """Rule 7: of which topic, to which offset, and when; only of partitions that are ours."""
     bench = await opened(end=5)
-    bench.owner.save([P, OTHER.partition])
+    assert bench.owner.save([P, OTHER.partition]) == set()
     assert bench.spool.checkpoint(P) == Checkpoint(P, "T", 5, NOW_MS)
     assert bench.spool.checkpoint(OTHER.partition) is None
 
@@ -256,7 +256,7 @@ async def test_a_new_spool_has_no_checkpoint_before_it_owes_the_blocked_lanes() 
     bench = Bench()
     bench.answers.lanes_answered.clear()
     await bench.assign(PLACE)
-    bench.owner.save([P])
+    assert bench.owner.save([P]) == {P}
     assert bench.spool.checkpoint(P) is None
 
 

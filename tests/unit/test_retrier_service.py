@@ -133,6 +133,21 @@ async def test_checkpoints_are_saved_by_and_by(monkeypatch: pytest.MonkeyPatch) 
     await until(lambda: bench.spool.checkpoint(0) == Checkpoint(0, "T", 1, NOW_MS))
 
 
+async def test_a_checkpoint_that_could_not_be_saved_yet_is_saved_later() -> None:
+    """Promise of restarts: a spool that is made anew is whole once it knows the blocked lanes."""
+    bench = Bench()
+    bench.answers.lanes_answered.clear()
+    await bench.retrier.starts([PLACE])
+    bench.retrier.assigned([PLACE])
+    bench.retrier.consumed([of_backlog(0, task(1))])
+    bench.retrier._remember()
+    assert bench.spool.checkpoint(0) is None
+    bench.answers.lanes_answered.set()
+    await until(lambda: "restored 0" in bench.watching.told)
+    bench.retrier._remember()
+    assert bench.spool.checkpoint(0) == Checkpoint(0, "T", 1, NOW_MS)
+
+
 async def test_a_retrier_that_stops_saves_its_checkpoints() -> None:
     """Promise of restarts: after SIGTERM nothing is read again."""
     bench = await Bench().own()

@@ -320,6 +320,20 @@ def test_damage_under_a_running_process_is_said_and_mended_by_a_restart(tmp_path
     again.close()
 
 
+@pytest.mark.parametrize("value", [b"\xff", 5, "text"])
+def test_damage_is_said_by_what_reads_ahead_too(tmp_path: Path, value: bytes | int | str) -> None:
+    """Whatever stands there instead of a record, it is no record."""
+    path = filled(tmp_path)
+    other = sqlite3.connect(path)
+    other.execute("UPDATE task SET value = ? WHERE id = 3", (value,))
+    other.commit()
+    other.close()
+    spool = open_spool(tmp_path, "me")
+    with pytest.raises(SpoolError, match="start the retrier again"):
+        spool.following(TASKS[2].lane, -1, 1_000_000)
+    spool.close()
+
+
 def test_nothing_of_a_batch_is_kept_after_an_error_that_was_ignored(tmp_path: Path) -> None:
     """A statement that fails ends its batch, though SQLite itself would go on with it."""
     path = filled(tmp_path)

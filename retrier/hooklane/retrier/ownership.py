@@ -141,19 +141,19 @@ class Ownership:
         if places:
             log.warning("partitions.lost", partitions=_numbers(places))
 
-    def save(self, partitions: Iterable[int]) -> None:
-        """Remember how far these have been read; within the batch that holds what was read.
+    def save(self, partitions: Iterable[int]) -> set[int]:
+        """Remember how far these have been read; gives those to be saved later.
 
         Not of a spool that is made anew and that has not read the lanes: it would be taken for a
         whole one after a restart, and the lanes would never be read.
         """
         now_ms = self._clock.wall_ms()
-        for partition in partitions:
-            place = self._owned.get(partition)
-            if place is not None and partition not in self._anew:
-                position = self.progress.position(place)
-                checkpoint = Checkpoint(partition, self._topic_id, position, now_ms)
-                self._spool.save_checkpoint(checkpoint)
+        owned = {one: self._owned[one] for one in partitions if one in self._owned}
+        for partition in owned.keys() - self._anew:
+            position = self.progress.position(owned[partition])
+            checkpoint = Checkpoint(partition, self._topic_id, position, now_ms)
+            self._spool.save_checkpoint(checkpoint)
+        return owned.keys() & self._anew
 
     def tell_progress(self) -> None:
         """How much is left to read, for those who wait."""

@@ -230,8 +230,8 @@ class Retrier:
             return
         with self._spool.batch():
             self._backlog.settle()
-            self._ownership.save(self._read)
-        self._read.clear()
+            later = self._ownership.save(self._read)
+        self._read = later
 
     async def _drop_strays(self) -> None:
         """A ticket is used up if the backlog, read to an end that was asked for after the ticket

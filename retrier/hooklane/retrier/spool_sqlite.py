@@ -176,7 +176,8 @@ class SqliteSpool:
 
         def is_enough(row: Row) -> bool:
             nonlocal size
-            size += len(row[_RECORD])
+            record = row[_RECORD]
+            size += len(record) if isinstance(record, bytes) else enough_bytes  # it is broken
             return size >= enough_bytes
 
         rows = self._file.rows(_FOLLOWING, (bytes.fromhex(lane), sequence), is_enough)
