@@ -59,6 +59,8 @@ class Retrier:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._spool = MemorySpool()
+        self._unsaved: tuple[int, ...] = ()
+        """What the last restore read, while no checkpoint may pass it (ownership)."""
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -99,6 +101,7 @@ class Retrier:
 
     def forget_orphans(self) -> Starts:
         """The same where none of them is blocked."""
+        self._unsaved = ()
         self._orphans.take(_PARTITION)
         return ()
 
@@ -115,18 +118,20 @@ class Retrier:
         first_tickets: tuple[int, ...],
     ) -> Starts:
         """Read all to their ends, then open (rule 7)."""
-        for number in backlog:
+        for number in (*self._unsaved, *backlog):
             self._read(number)
         for tier, (numbers, first) in enumerate(zip(tickets, first_tickets, strict=True)):
             for offset, number in enumerate(numbers, first):
                 if number != GAP:
                     self._read_ticket(tier, offset, number)
         self._is_open = True
-        self._orphans.restored(_PARTITION, self._spool)
+        left = self._orphans.restored(_PARTITION, self._spool)
+        self._unsaved = (*self._unsaved, *backlog) if left else ()
         return self._carry_out(self._backlog.open(_PARTITION))
 
     def look_after(self, records: tuple[int, ...]) -> Starts:
         """Releases of lanes that were resolved without us (orphans, ownership)."""
+        self._unsaved = ()
         blocked = self._blocked(records)
         lanes = sorted(self._orphans.take(_PARTITION) & blocked.keys())
         owed = [owed_of(lane, blocked[lane], _PARTITION) for lane in lanes]

@@ -99,6 +99,9 @@ FOUND = {
     "an operator skips a task before the retrier has read it": Bounds(
         keys="aa", failures=1, fanout_crashes=0, halts=True, skips=1
     ),
+    "a retrier dies before it has looked after a lane that was resolved without it": Bounds(
+        keys="a", failures=1, fanout_crashes=0, skips=1, retrier_crashes=2
+    ),
 }
 
 

@@ -281,6 +281,25 @@ async def test_a_lane_that_was_resolved_without_us_gets_its_release() -> None:
     assert [(one.lane, one.sequence) for one in bench.spool.owed(P)] == [(L, 9)]
 
 
+async def test_no_checkpoint_passes_what_is_still_to_be_looked_after() -> None:
+    """Rule 9: these lanes are known from their tombstones alone, which must be read again after a
+    death now."""
+    bench = Bench()
+    bench.answers.blocked = {L: BLOCKED}
+    bench.answers.lanes_answered.clear()
+    await continued(bench)
+    before = bench.spool.checkpoint(P)
+    await until(bench.is_open)
+    assert bench.owner.save([P]) == {P}
+    assert bench.spool.checkpoint(P) == before
+    bench.answers.lanes_answered.set()
+    await until(lambda: bench.writer.topics() == ["lanes"])
+    assert bench.owner.save([P]) == set()
+    assert bench.spool.checkpoint(P) == Checkpoint(
+        P, "T", bench.owner.progress.position(PLACE), NOW_MS
+    )
+
+
 async def test_a_lane_with_tasks_left_is_not_looked_after() -> None:
     """Rule 9: its last task brings its release; the lanes topic may be large."""
     bench = Bench()

@@ -59,6 +59,11 @@ class Orphans:
             self._lanes[partition] = lanes
         return bool(lanes)
 
+    def are_left(self, partition: int) -> bool:
+        """Whether some of the partition are still to be looked after: no checkpoint may pass their
+        tombstones, from which alone they are known."""
+        return bool(self._lanes.get(partition))
+
     def take(self, partition: int) -> set[LaneId]:
         """The lanes to look after; each is told once."""
         return set(self._lanes.pop(partition, ()))

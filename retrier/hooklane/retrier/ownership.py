@@ -144,16 +144,18 @@ class Ownership:
     def save(self, partitions: Iterable[int]) -> set[int]:
         """Remember how far these have been read; gives those to be saved later.
 
-        Not of a spool that is made anew and that has not read the lanes: it would be taken for a
-        whole one after a restart, and the lanes would never be read.
+        Not of a spool that is made anew and that has not read the lanes, nor while lanes that were
+        resolved without us are to be looked after: it would be taken for a whole one after a
+        restart, and the lanes would never be read.
         """
         now_ms = self._clock.wall_ms()
         owned = {one: self._owned[one] for one in partitions if one in self._owned}
-        for partition in owned.keys() - self._anew:
+        later = {one for one in owned if one in self._anew or self.orphans.are_left(one)}
+        for partition in owned.keys() - later:
             position = self.progress.position(owned[partition])
             checkpoint = Checkpoint(partition, self._topic_id, position, now_ms)
             self._spool.save_checkpoint(checkpoint)
-        return owned.keys() & self._anew
+        return later
 
     def tell_progress(self) -> None:
         """How much is left to read, for those who wait."""
