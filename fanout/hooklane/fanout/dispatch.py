@@ -15,6 +15,7 @@ from hooklane.fanout.redirect import Redirect
 from hooklane.fanout.rules import Rules
 from hooklane.fanout.schedule import Schedule, Steps, by_place
 from hooklane.fanout.settle import Ended
+from hooklane.runtime.landings import Landings
 from hooklane.schemas.book import Entry
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.records import DeadLetter, DeadLetterReason
@@ -52,7 +53,7 @@ class Dispatcher:
         self._changed = changed
         self._running: dict[Delivery, Running] = {}
         self._failed: dict[Delivery, Redirect] = {}
-        self._landings: dict[Delivery, asyncio.Future[None]] = {}
+        self._landings = Landings[Delivery]()
         self._given_up: dict[tuple[LaneId, int], Delivery] = {}
         """Attempted, given up, and their dead letters not committed yet."""
         self._never_attempted: dict[tuple[LaneId, int], Delivery] = {}
@@ -85,7 +86,7 @@ class Dispatcher:
         for letter in letters:
             delivery = self._given_up.pop((letter.lane, letter.sequence), None)
             if delivery is not None:
-                self._landed(delivery)
+                self._landings.landed(delivery)
                 self._schedule.resolved(delivery)
             delivery = self._never_attempted.pop((letter.lane, letter.sequence), None)
             if delivery is not None:
@@ -96,11 +97,7 @@ class Dispatcher:
         """Start nothing more there, wait for the attempts in flight, cut off the rest."""
         places = tuple(places)
         in_flight = self._schedule.hold(by_place(places))
-        if in_flight:
-            loop = asyncio.get_running_loop()
-            # Another drain may wait for the same ones: a rebalance while the process shuts down.
-            landings = [self._landings.setdefault(one, loop.create_future()) for one in in_flight]
-            await asyncio.wait(landings, timeout=grace_s)
+        await self._landings.wait(in_flight, grace_s)
         self.cut_off(places)
         self.step()
 
@@ -116,7 +113,7 @@ class Dispatcher:
             if running is not None:
                 running.cancel()
             self._given_up.pop((delivery.lane, delivery.sequence), None)
-            self._landed(delivery)
+            self._landings.landed(delivery)
             self._schedule.cut_off(delivery)
         self._metrics.attempts_in_flight.set(self._schedule.in_flight)
 
@@ -175,7 +172,7 @@ class Dispatcher:
         self._settle(partition, delivery, ended)
         self._changed(partition)
         if (delivery.lane, delivery.sequence) not in self._given_up:
-            self._landed(delivery)
+            self._landings.landed(delivery)
         self.step()
         self._metrics.attempts_in_flight.set(self._schedule.in_flight)
 
@@ -228,11 +225,6 @@ class Dispatcher:
         partition = self._owned.at(delivery.place)
         assert partition is not None  # noqa: S101 - what is let go is cut off first
         return partition
-
-    def _landed(self, delivery: Delivery) -> None:
-        landing = self._landings.pop(delivery, None)
-        if landing is not None:
-            landing.set_result(None)
 
 
 def _reason(delivery: Delivery) -> DeadLetterReason:

@@ -6,8 +6,8 @@ a long backlog is slowed down by little else. (A failed attempt writes them agai
 less than the attempt did.) `head` is 1 in a lane's first task and in no other, so that what asks
 for lanes meets one entry a lane in `task_head`, in the order in which lanes are tried: due before
 halted, longest due first, the oldest event first among those that are due equally long (all that
-were never attempted are due since `AT_ONCE`). A trigger keeps `head` when
-tasks come; when some of a lane go, `remove` moves it once.
+were never attempted are due since `AT_ONCE`). A trigger keeps `head` when tasks come; when some of
+a lane go, `remove` moves it once.
 
 But for `task_place` the indexes hold few of the tasks: each index that holds them all is one more
 page that a delivery changes.

@@ -25,6 +25,7 @@ from hooklane.retrier.standing import TicketPlace
 from hooklane.retrier.surroundings import Surroundings
 from hooklane.retrier.write import Acked
 from hooklane.retrier.written import Layout, Write, record_of
+from hooklane.runtime.landings import Landings
 from hooklane.schemas.lane import LaneId
 from hooklane.schemas.outgoing import Record
 from hooklane.schemas.records import AttemptOutcome
@@ -74,7 +75,7 @@ class Workshop:
         self._metrics = around.metrics
         self._journal = Journal(around.clock.monotonic)
         self._running: dict[LaneId, tuple[Waiting, Running]] = {}
-        self._landings: dict[LaneId, asyncio.Future[None]] = {}
+        self._landings = Landings[LaneId]()
         self._waking: asyncio.TimerHandle | None = None
 
     def carry_out(self, commands: Iterable[Command]) -> None:
@@ -96,17 +97,17 @@ class Workshop:
 
     def step(self) -> None:
         """Begin what may begin now. Nothing starts while the fence is closed or writing stands."""
-        if self._may_write():
+        if self._may_write(self._clock.monotonic()):
             self.carry_out(self._backlog.startable(self._clock.wall_ms()))
             self._wake_in(self._backlog.pause_s())
 
     def look_at_halted(self) -> None:
         """Discard what is halted, and whose subscription is deleted."""
-        if self._may_write():
+        if self._may_write(self._clock.monotonic()):
             self.carry_out(self._backlog.look_at_halted(self._clock.wall_ms()))
 
-    def _may_write(self) -> bool:
-        return self._fence.is_open(self._clock.monotonic()) and not self._writer.is_behind
+    def _may_write(self, now: float) -> bool:
+        return self._fence.is_open(now) and not self._writer.is_behind
 
     def _wake_in(self, pause_s: float | None) -> None:
         """Step again when a rate limit lets the next one start."""
@@ -121,15 +122,10 @@ class Workshop:
     async def drain(self, partition: int, grace_s: float) -> None:
         """Begin nothing more there, wait for the attempts in flight, cut off the rest."""
         self._backlog.hold(partition)
-        loop = asyncio.get_running_loop()
-        # Another drain may wait for the same ones: a rebalance while the process shuts down.
-        landings = [
-            self._landings.setdefault(lane, loop.create_future())
-            for lane, (waiting, _) in self._running.items()
-            if waiting.partition == partition
+        in_flight = [
+            lane for lane, (waiting, _) in self._running.items() if waiting.partition == partition
         ]
-        if landings:
-            await asyncio.wait(landings, timeout=grace_s)
+        await self._landings.wait(in_flight, grace_s)
         self.cut_off(partition)
 
     def cut_off(self, partition: int) -> None:
@@ -138,7 +134,7 @@ class Workshop:
             if waiting.partition == partition:
                 running.cancel()
                 del self._running[lane]
-                self._landed(lane)
+                self._landings.landed(lane)
 
     def let_go(self, partition: int) -> None:
         """It is somebody else's: what is not written by now is not written any more."""
@@ -147,8 +143,7 @@ class Workshop:
     def _start(self, command: Attempt) -> None:
         task, entry, now = command.task, command.entry, self._clock.monotonic()
         if (
-            not self._fence.is_open(now)
-            or self._writer.is_behind
+            not self._may_write(now)
             or self._circuits.permit(entry.subscription.url, now) is Permit.REFUSED
         ):
             # Decided a moment ago: the fence has closed since, another took the probe, or what is
@@ -171,7 +166,7 @@ class Workshop:
     def _ended(self, command: Attempt, ended: Attempted) -> None:
         lane, now_ms = command.task.lane, self._clock.wall_ms()
         del self._running[lane]
-        self._landed(lane)
+        self._landings.landed(lane)
         self._circuits.record(
             command.entry.subscription.url, lane, ended.outcome, self._clock.monotonic()
         )
@@ -224,8 +219,3 @@ class Workshop:
             case WriteStatus():
                 self._journal.disabled(write.subscription, write.offset, write.reason)
                 return []
-
-    def _landed(self, lane: LaneId) -> None:
-        landing = self._landings.pop(lane, None)
-        if landing is not None and not landing.done():
-            landing.set_result(None)

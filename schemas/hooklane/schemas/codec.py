@@ -135,7 +135,7 @@ def _attempt(found: Fields) -> DeliveryAttempt:
 
 def _task(found: Fields) -> DeliveryTask:
     # Changed in place: a copy for each task of a drain is a part of it that one can see.
-    found["event"] = Event(**found["event"])
+    found["event"] = _event(found["event"])
     return DeliveryTask(**found)
 
 
