@@ -4,11 +4,12 @@ import asyncio
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, Producer
 
 from hooklane.producer import (
     AsyncEventPublisher,
@@ -24,7 +25,7 @@ from hooklane.producer import (
     UnfinishedError,
 )
 from hooklane.producer.configuration import publisher_properties
-from hooklane.producer.reports import Failures
+from hooklane.producer.reports import Failures, Out
 
 DONE = Published("t", 0, 7, 5, "e-1")
 TIMED_OUT = KafkaError(KafkaError._MSG_TIMED_OUT, "timed out")
@@ -48,6 +49,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.failures = Failures()
+        self.out: Out = deque()
 
     def attend(self) -> None:
         """The test reports when it likes."""
@@ -57,7 +59,10 @@ class Desk:
 
 
 def a_receipt(event_id: str = "e-1", desk: Desk | None = None) -> Receipt:
-    return Receipt(desk or Desk(), "t", event_id)
+    """For an event that has been handed over."""
+    desk = desk or Desk()
+    desk.out.append(None)
+    return Receipt(desk, "t", event_id)
 
 
 def test_receipt_gives_what_became_of_the_event() -> None:
@@ -201,6 +206,24 @@ def test_closed_publisher_sends_nothing(deaf: dict[str, Any]) -> None:
     publisher.close()
     with pytest.raises(ClosedError):
         publisher.submit("t", NewEvent(type="x"))
+
+
+def test_words_of_the_client_are_no_events(
+    deaf: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Kafka's client wants logged waits where its reports do: nobody waits for that, and it is
+    not counted among the events."""
+
+    class Talkative(Producer):
+        def __len__(self) -> int:
+            return super().__len__() + 2
+
+    monkeypatch.setattr("hooklane.producer.sender.Producer", Talkative)
+    publisher = EventPublisher({**deaf, "message.timeout.ms": 60_000}, source="/x")
+    publisher.flush(0)
+    publisher.submit("t", NewEvent(type="x"))
+    with pytest.raises(UnfinishedError, match=r"1 events are still on their way after 0\.1 s"):
+        publisher.close(0.1)
 
 
 def test_full_queue_holds_the_caller_up(deaf: dict[str, Any]) -> None:

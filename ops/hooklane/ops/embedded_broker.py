@@ -11,7 +11,14 @@ import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from hooklane.runtime import kafka
 from hooklane.runtime.errors import BrokerError
@@ -98,11 +105,17 @@ def write_documents(
         BrokerError: the broker did not take them.
     """
     client = open_producer(kafka.plain_producer(access))
+    taken: list[Message] = []
+
+    def answered(error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            taken.append(message)
+
     for name, document in documents:
-        client.produce(topic, document, name.encode(), partition=0)
-    left = client.flush(_ANSWER_S)
+        client.produce(topic, document, name.encode(), partition=0, on_delivery=answered)
+    client.flush(_ANSWER_S)
     client.close()
-    if left:
+    if len(taken) < len(documents):
         raise BrokerError("The embedded broker did not take the subscriptions in time.")
 
 

@@ -102,15 +102,18 @@ class ConfigTopic:
 
     def _write(self, producer: Producer, topic: str, records: Sequence[Record]) -> None:
         failed: list[KafkaError] = []
+        left = len(records)
 
         def acked(error: KafkaError | None, _message: Message) -> None:
+            nonlocal left
+            left -= 1
             if error is not None:
                 failed.append(error)
 
         for key, value in records:
             while not self._sent(producer, topic, key, value, acked):
                 producer.poll(0.1)
-        left = producer.flush(self._timeout_s + 5)
+        producer.flush(self._timeout_s + 5)
         if failed or left:
             said = failed[0].str() if failed else "no answer in time"
             raise BrokerError(

@@ -179,6 +179,7 @@ class _Reports:
             if not self._called:
                 self._called = True
                 self._call()
+            self._sender.out.pop()
 
         return heard
 

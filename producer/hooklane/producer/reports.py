@@ -1,5 +1,6 @@
 """What Kafka said about an event, and which failures nobody has looked at yet."""
 
+from collections import deque
 from dataclasses import dataclass
 from threading import Event as Signal
 from threading import Lock
@@ -31,11 +32,19 @@ class Stored(Protocol):
     def timestamp(self) -> tuple[int, int]: ...
 
 
+Out: TypeAlias = deque[None]
+"""One for each record whose report has not been heard: appended before it is handed over, taken
+when all is done that the report asks for, in one step each, by whatever thread. Not the length of
+Kafka's producer: what its client wants logged counts there, too."""
+
+
 class Desk(Protocol):
     """Where reports come from."""
 
     @property
     def failures(self) -> "Failures": ...
+    @property
+    def out(self) -> Out: ...
     def attend(self) -> None:
         """Somebody waits for a report: serve them without delay."""
 
@@ -136,6 +145,7 @@ class Receipt:
             self._outcome = failure
         if self._signal is not None:
             self._signal.set()
+        self._desk.out.pop()
 
     def _wait(self, timeout_s: float | None) -> None:
         with self._signals:

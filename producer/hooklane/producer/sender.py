@@ -20,11 +20,12 @@ from hooklane.producer.errors import (
     TransactionAbortedError,
     UnfinishedError,
 )
-from hooklane.producer.reports import Failures, Stored
+from hooklane.producer.reports import Failures, Out, Stored
 from hooklane.producer.transactions import Scope, TransactionalProducer, Transactions
 
 Heard: TypeAlias = Callable[[KafkaError | None, Stored], None]
-"""Told once what became of a record, on the sender's thread or a flushing one; must not raise."""
+"""Told once what became of a record, on the sender's thread or a flushing one; takes one off
+`Sending.out`, and must not raise."""
 
 _log = logging.getLogger("hooklane.producer")
 _POLL_S = 0.2
@@ -44,6 +45,8 @@ class Sending(Protocol):
 
     @property
     def failures(self) -> Failures: ...
+    @property
+    def out(self) -> Out: ...
     @property
     def scope(self) -> Scope | None:
         """None: there are no transactions here."""
@@ -66,6 +69,7 @@ class Sender:
 
     def __init__(self, properties: Properties) -> None:
         self.failures = Failures()
+        self.out: Out = deque()
         self.scope = Scope() if is_transactional(properties) else None
         self._trouble = ""
         self._closed = False
@@ -96,6 +100,7 @@ class Sender:
         if self.scope is not None:
             self.scope.check_inside()
         topic, key, value, headers, event_id = record
+        self.out.append(None)
         try:
             # A list of bytes is a list of what `produce` takes; to prove it would cost a copy.
             self._producer.produce(
@@ -106,8 +111,10 @@ class Sender:
                 on_delivery=heard,
             )
         except BufferError:
+            self.out.pop()
             return False
         except KafkaException as error:
+            self.out.pop()
             raise self.failure(topic, event_id, error.args[0]) from error
         return True
 
@@ -186,12 +193,12 @@ class Sender:
             UndeliveredError: some failed, at any time, and nobody had looked.
         """
         end = time.monotonic() + timeout_s
-        while len(self._producer) > 0 and (left_s := end - time.monotonic()) > 0:
+        while self.out and (left_s := end - time.monotonic()) > 0:
             # Not `serve`: a flush does not wait for `linger.ms`.
             with suppress(KafkaException):
                 self._producer.flush(min(left_s, _POLL_S))
         self.failures.raise_unseen()
-        if (left := len(self._producer)) > 0:
+        if left := len(self.out):
             raise UnfinishedError(left, timeout_s)
 
     def close(self, timeout_s: float) -> None:

@@ -6,6 +6,7 @@ def publisher() -> Iterator[MemoryPublisher]:
         yield publisher
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from hooklane.producer.aio import BaseAsyncPublisher
 from hooklane.producer.encoding import EventEncoder, KeyFunction, Mode, OutgoingRecord, no_key
 from hooklane.producer.errors import ClosedError, DeliveryError, TransactionAbortedError
 from hooklane.producer.publisher import BasePublisher
-from hooklane.producer.reports import Failures
+from hooklane.producer.reports import Failures, Out
 from hooklane.producer.sender import Heard
 from hooklane.producer.transactions import Scope
 from hooklane.producer.typed import AVRO, WIRE_HEADER, Schemas, schemas_of
@@ -72,6 +73,7 @@ class _Memory:
 
     def __init__(self, schemas: Schemas | None, *, transactional: bool) -> None:
         self.failures = Failures()
+        self.out: Out = deque()
         self.scope = Scope() if transactional else None
         self.kept: list[PublishedEvent] = []
         self.failing: list[str] = []
@@ -89,6 +91,7 @@ class _Memory:
         if self.full:
             return False
         offset = self._offsets.get(record.topic, 0)
+        self.out.append(None)
         if self.failing:
             heard(KafkaError(getattr(KafkaError, self.failing.pop(0))), _Place(offset))
             return True
