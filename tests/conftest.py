@@ -1,6 +1,7 @@
 """Fixtures for all tests: real Kafka and names of a test's own. See tests/kafka/broker.py."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from functools import cache
@@ -136,6 +137,13 @@ def _is_chaos(file: str) -> bool:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_configure() -> None:
+    """Ctrl-C is tested; whoever was begun in the background by a shell has it ignored, and so would
+    the programs that the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_configure_node(node: Any) -> None:
     """Under pytest-xdist: the controlling process starts one broker, its workers are told where."""
     if os.environ.get(_GIVEN):

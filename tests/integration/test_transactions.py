@@ -1,5 +1,6 @@
 """What a real broker makes of transactions that name a group's generation: the retrier's fence."""
 
+import random
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -120,3 +121,19 @@ def test_no_offset_is_told_while_one_may_still_be_committed(
         KafkaAdmin(access, 1.0).committed_offsets(prefix, [place])
     producer.commit_transaction(SECONDS)
     assert KafkaAdmin(access).committed_offsets(prefix, [place]) == {place: 7}
+
+
+def test_what_the_broker_refuses_leaves_the_next_one_as_it_is(
+    kafka: Kafka, prefix: str, writer: TransactionWriter
+) -> None:
+    """A record that is too large for its topic, though not for the producer, undoes its transaction
+    with whatever else was in it; the same producer writes the next one, as often as that is so."""
+    topic = create_topic(kafka, f"{prefix}.small", 2, {"max.message.bytes": "2000"})
+    for number in range(3):
+        good = Outgoing(Record(topic, 1, b"%d" % number, b""))
+        bad = Outgoing(Record(topic, 0, b"large", random.randbytes(3_000)))
+        assert writer.write([good, bad, good], [], None) is CommitResult.ABORTED
+        assert writer.undone_by is not None
+        assert writer.undone_by.name() == "MSG_SIZE_TOO_LARGE"
+        assert writer.write([good], [], None) is COMMITTED
+    assert [one.key for one in read_topic(kafka, topic)] == [b"0", b"1", b"2"]
