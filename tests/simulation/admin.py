@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from hooklane.runtime.group_division import Division
 from hooklane.runtime.kafka_admin import Partition
 from hooklane.runtime.subscriptions_reader import End, Line
 from tests.simulation.threads import Signal, sleep
@@ -41,6 +42,10 @@ class SimAdmin:
         while any(group.pending.get(one) for one in partitions):
             sleep(self._wire.loop, 0.05)
         return {one: group.offsets.get(one) for one in partitions}
+
+    def division(self, group_id: str) -> Division:
+        self._wire.ask()
+        return self._cluster.groups[group_id].division()
 
 
 class SimConfigTopic:

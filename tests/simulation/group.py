@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_division import Division
 from tests.simulation.loop import SimLoop
 
 Place = tuple[str, int]
@@ -99,13 +101,10 @@ class Group:
         new = Member(member, old.instance, self.loop.time(), told, (), old.assignment)
         self.members[member] = new
         self.instances[old.instance] = member
-        given = {place for one in self.members.values() for place in one.assignment}
         if self._rebalancing:
             self._complete_if_all_joined()
-        elif len(given) < len(self.places):
-            # Kafka's own coordinator does not: see docs/limits.md.
-            self._begin()
         else:
+            # What it was told last, even if that leaves partitions without an owner.
             new.told = None
             self.loop.call_soon(told, self.generation, new.assignment, context=Context())
         return member
@@ -134,6 +133,21 @@ class Group:
             self._moves = True
             self._begin()
 
+    def visit(self) -> None:
+        """A member that wants none of the partitions comes and goes: they are divided anew."""
+        for after_s in (0.0, self.rng.uniform(0.1, 0.5)):
+            self.loop.call_later(after_s, self._begin_if_joined, context=Context())
+
+    def division(self) -> Division:
+        """As the coordinator tells it."""
+        given = {
+            f"{one.instance}-{at:08d}-0000-0000-0000-000000000000": frozenset(
+                Assigned(*place) for place in one.assignment
+            )
+            for at, one in enumerate(self.members.values())
+        }
+        return Division(not self._rebalancing, given)
+
     def leave(self, member: str) -> None:
         """A dynamic member goes at once; a static one keeps its place until its session is over."""
         found = self.members.get(member)
@@ -149,6 +163,10 @@ class Group:
         """The same as `check`, by a member's metadata."""
         _, generation = _GENERATION.unpack_from(metadata)
         return self.check(metadata[_GENERATION.size :].decode(), generation)
+
+    def _begin_if_joined(self) -> None:
+        if self.members:
+            self._begin()
 
     def _begin(self) -> None:
         if not self._rebalancing:
@@ -205,7 +223,6 @@ class Group:
         if self.instances.get(member.instance) == member.id:
             del self.instances[member.instance]
         self.left(member.id)
-        if self.members:
-            self._begin()
-        else:
+        self._begin_if_joined()
+        if not self.members:
             self._rebalancing = False

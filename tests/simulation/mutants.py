@@ -4,7 +4,7 @@ Each is a subclass of one of the product's classes, or an outside that answers w
 some that are known to catch it, so that nobody has to search.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,8 @@ from hooklane.fanout.service import FanOut, Outside
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.service import Retrier
 from hooklane.runtime.fence import Fence
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_division import Division, Ownerless
 from hooklane.runtime.group_poll import GroupPoll
 from hooklane.runtime.kafka_admin import Partition
 from tests.model.mutants import (
@@ -30,7 +32,14 @@ from tests.simulation.group import Answer
 from tests.simulation.parts import Product
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.producer import SimTransactions
-from tests.simulation.scenes import emptied_lanes, handovers, late_writers, returns, zombies
+from tests.simulation.scenes import (
+    emptied_lanes,
+    given_up,
+    handovers,
+    late_writers,
+    returns,
+    zombies,
+)
 from tests.simulation.services import FANOUT_GROUP, NAMES, RETRIER_GROUP
 
 PRODUCT = Product()
@@ -197,6 +206,13 @@ class JoinsAtOnce(GroupPoll):
         self._subscribe()
 
 
+class LooksAway(Ownerless):
+    """Sees nothing in a group."""
+
+    def look(self, division: Division, wanted: Collection[Assigned], at: float) -> list[Assigned]:
+        return []
+
+
 MUTANTS = (
     Mutant(
         "1: attempted while an attempt of the lane is in flight",
@@ -277,6 +293,12 @@ MUTANTS = (
         "3: joins anew before everything was given back",
         replace(PRODUCT, retrier_poll=JoinsAtOnce),
         (14,),
+    ),
+    Mutant(
+        "nobody sees that a partition has no owner",
+        replace(PRODUCT, ownerless=LooksAway),
+        (22, 51),
+        given_up,
     ),
     Mutant("self-fencing taken away", replace(PRODUCT, fence=AlwaysOpen), (106,)),
 )

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from tests.simulation.plan import HORIZON_S, PROCESSES, RETRIERS, Do, Plan, Step
+from tests.simulation.plan import FANOUTS, HORIZON_S, PROCESSES, RETRIERS, Do, Plan, Step
 from tests.simulation.receivers import Sickness
 
 _FAILS = Sickness.FAILS
@@ -81,6 +81,21 @@ def returns(seed: int) -> Plan:
         Step(9.8, Do.COMPACT, ("backlog",)),
         Step(10.4, Do.REBALANCE, ("retrier",)),
         Step(11.2, Do.REBALANCE, ("retrier",)),
+    ]
+    return _plan(seed, steps, static=True)
+
+
+def given_up(seed: int) -> Plan:
+    """A process is told to give its partition up, dies before it joins again, and is soon back
+    under its name."""
+    rng = random.Random(f"given up/{seed}")
+    kind, names = rng.choice((("fanout", FANOUTS), ("retrier", RETRIERS)))
+    at = rng.uniform(2.0, 4.0)
+    steps = [
+        Step(1.0, Do.SICKEN, ("a", _FAILS, 3.0)),
+        *_events(rng, 1.1, 6.0, 6),
+        Step(at, Do.REBALANCE, (kind,)),
+        Step(at + rng.uniform(0.0, 0.7), Do.KILL, (rng.choice(names), 0.5, False)),
     ]
     return _plan(seed, steps, static=True)
 

@@ -40,8 +40,11 @@ from hooklane.retrier.write import FactWriter, Told
 from hooklane.runtime.clock import Clock
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.fence import SETTLES_S, Fence
+from hooklane.runtime.group_client import Assigned
+from hooklane.runtime.group_division import Ownerless
 from hooklane.runtime.group_poll import GroupPoll
 from hooklane.runtime.group_reader import GroupReader
+from hooklane.runtime.group_watch import Watched, keep_divided
 from hooklane.runtime.metrics import Metrics, Service
 from hooklane.runtime.subscriptions import ConfigReader, SubscriptionFollower
 from hooklane.runtime.threads import Threads
@@ -96,6 +99,8 @@ class Parts(Protocol):
     def fence(self) -> Callable[[float, float, float], Fence]: ...
     @property
     def transactions(self) -> Callable[..., SimTransactions]: ...
+    @property
+    def ownerless(self) -> Callable[[str, float], Ownerless]: ...
 
 
 @dataclass
@@ -119,6 +124,25 @@ class Around:
     member: SimMember | None = None
     ended: str = ""
     blocked_lanes: Callable[[], int] = field(default=lambda: 0)
+
+
+def _kept_divided(around: Around, admin: SimAdmin, name: str) -> asyncio.Task[None]:
+    """As `runtime.group_watch` does it, for a static member only."""
+    wire, group = around.wire("visitor"), around.group
+
+    def visit() -> None:
+        wire.ask()
+        group.visit()
+
+    wanted = [Assigned(*place) for place in group.places]
+    watched = Watched(lambda: admin.division(name), lambda: wanted, visit)
+    ownerless = around.parts.ownerless(around.instance, 2 * SESSION_S)
+    looking = asyncio.create_task(
+        keep_divided(watched, ownerless, around.clock.monotonic, 1.0, around.threads)
+    )
+    if not around.instance:
+        looking.cancel()
+    return looking
 
 
 class _Secrets:
@@ -195,13 +219,8 @@ async def run_fanout(around: Around) -> None:
     )
     await follower.start()
     layout = Layout(NAMES, around.partitions, FANOUT_GROUP)
-    side = KafkaSide(
-        _clients(around),
-        around.parts.fanout_admin(around.wire("admin")),
-        process,
-        layout,
-        around.threads,
-    )
+    admin = around.parts.fanout_admin(around.wire("admin"))
+    side = KafkaSide(_clients(around), admin, process, layout, around.threads)
     try:
         await side.open()
     except BrokerError as error:
@@ -218,7 +237,9 @@ async def run_fanout(around: Around) -> None:
     rules = Rules(Settler(FANOUT_GROUP, TIERS), POLICY, LARGEST, LARGEST)
     fanout = around.parts.fanout(process, outside, subscribed, rules, _LIMITS)
     fanout.start()
+    looking = _kept_divided(around, admin, FANOUT_GROUP)
     await _until_asked(around, fanout.failure, follower)
+    looking.cancel()
     await fanout.stop()
     await follower.stop()
     await side.close()
@@ -285,9 +306,10 @@ async def run_retrier(around: Around) -> None:
     layout = written.Layout(NAMES, around.partitions, LARGEST)
     attempts = _Watched(around, Service.RETRIER)
     workshop = Workshop(backlog, spool, attempts, writer, layout, circuits, surroundings)
+    admin = around.parts.retrier_admin(around.wire("admin"))
     questions = KafkaBacklog(
         lambda: cast("Consumer", SimReader(around.wire("blocked"), tells_ends=True)),
-        around.parts.retrier_admin(around.wire("admin")),
+        admin,
         RETRIER_GROUP,
         NAMES,
         around.partitions,
@@ -316,7 +338,9 @@ async def run_retrier(around: Around) -> None:
     told = Told(workshop.acked, retrier.failed, lambda: retrier.drop_all(writer.reopen))
     writer.start(source, retrier.position, told)
     retrier.start(source)
+    looking = _kept_divided(around, admin, RETRIER_GROUP)
     await _until_asked(around, retrier.failure, follower)
+    looking.cancel()
     await retrier.stop(2.0)
     await writer.stop()
     await follower.stop()

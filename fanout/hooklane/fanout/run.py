@@ -19,6 +19,7 @@ from hooklane.fanout.subscribed import Subscribed
 from hooklane.fanout.transaction import Layout
 from hooklane.fanout.window import Window
 from hooklane.runtime.fence import SETTLES_S, Fence
+from hooklane.runtime.group_watch import kept_divided
 from hooklane.runtime.health import Readiness
 from hooklane.runtime.kafka_settings import policy_from, tenants_from
 from hooklane.runtime.metrics import Service
@@ -106,6 +107,19 @@ async def fanout_running(
         watch.begin(fanout, follower)
         fanout.start()
         stack.push_async_callback(fanout.stop)
+        grace_s = settings.fanout.revoke_grace.seconds
+        other_topic = settings.topic_names.subscriptions
+        stack.enter_context(
+            kept_divided(
+                ground.access,
+                ground.admin,
+                process.group,
+                other_topic,
+                settings.consumes,
+                grace_s,
+                clock.monotonic,
+            )
+        )
         measuring = asyncio.create_task(keep_measuring_lag(process.owned, ground.admin, metrics))
         stack.callback(measuring.cancel)
         yield Running(readiness, fanout.failure, follower.failed, fanout.failed, subscribed.entry)

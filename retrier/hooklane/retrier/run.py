@@ -26,6 +26,7 @@ from hooklane.runtime import kafka
 from hooklane.runtime.fence import SETTLES_S, Fence
 from hooklane.runtime.group_poll import GroupPoll
 from hooklane.runtime.group_reader import GroupReader
+from hooklane.runtime.group_watch import kept_divided
 from hooklane.runtime.kafka import Config, KafkaAccess
 from hooklane.runtime.kafka_clients import open_consumer, open_producer
 from hooklane.runtime.kafka_settings import policy_from, tenants_from
@@ -112,6 +113,17 @@ async def retrier_running(ground: Ground) -> AsyncIterator[Running]:
         writer.start(source, retrier.position, told)
         retrier.start(source)
         stack.push_async_callback(retrier.stop, settings.retrier.shutdown_grace.seconds)
+        stack.enter_context(
+            kept_divided(
+                access,
+                ground.admin,
+                group,
+                names.subscriptions,
+                names.backlog.__eq__,
+                settings.retrier.revoke_grace.seconds,
+                monotonic,
+            )
+        )
         due = DueTasks(spool, gate, lambda: [one.partition for one in ownership.owned])
         counting = asyncio.create_task(keep_counting(due, ground.metrics, around.clock))
         stack.callback(counting.cancel)

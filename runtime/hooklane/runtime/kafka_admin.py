@@ -28,6 +28,7 @@ from confluent_kafka.admin._resource import ResourceType
 
 from hooklane.runtime import kafka
 from hooklane.runtime.errors import BrokerError
+from hooklane.runtime.group_division import Division, partitions_in
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_clients import open_admin, open_unpolled_consumer
 
@@ -169,6 +170,22 @@ class KafkaAdmin:
             for one in found
         }
 
+    def division(self, group_id: str) -> Division:
+        """How a group of consumers is divided now. One that nobody knows has no members.
+
+        Each broker is asked by the older of Kafka's questions. The newer one goes to the
+        coordinator alone, and takes the process down when the connection to it is lost (issue 4605
+        of librdkafka).
+        """
+        with self._translated("tell how groups are divided"):
+            found = self.client.list_groups(group_id, self._timeout_s)
+        for group in found:
+            if group.error is not None:
+                raise BrokerError(f"Kafka refuses to tell of {group_id}: {group.error.str()}.")
+            given = {str(one.id): partitions_in(_bytes(one.assignment)) for one in group.members}
+            return Division(group.state == "Stable", given)
+        return Division(settled=False, given={})
+
     def _asker_of(self, group_id: str) -> Consumer:
         with self._lock:
             if group_id not in self._askers:
@@ -286,6 +303,11 @@ def check_reachable(access: KafkaAccess, timeout_s: float = 15.0) -> None:
         SettingsError: a property is unknown or wrong.
     """
     KafkaAdmin(access, timeout_s).check_reachable()
+
+
+def _bytes(value: object) -> bytes:
+    """What the client's own types say nothing of."""
+    return value if isinstance(value, bytes) else b""
 
 
 def _hex(topic_id: Uuid) -> str:

@@ -128,6 +128,10 @@ class Settings(BaseSettings):
             )
         return self.fanout.topics
 
+    def consumes(self, name: str) -> bool:
+        """Whether the fan-out consumes a topic of that name."""
+        return any(_covers(topic, name) for topic in self.fanout.topics)
+
 
 def _covers(topic: str, name: str) -> bool:
     return re.match(topic, name) is not None if topic.startswith("^") else topic == name
