@@ -2,11 +2,15 @@
 
 import json
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from hooklane.ops.doctor_findings import FIELDS
+from hooklane.runtime import kafka as configs
+from hooklane.runtime.kafka import KafkaAccess
+from hooklane.runtime.kafka_clients import open_consumer
 from tests.kafka.records import Outgoing
 from tests.support.operator_commands import Operator
 from tests.support.site import Site
@@ -40,3 +44,19 @@ def test_everything_is_looked_at(site: Site, operator: Operator) -> None:
     assert found["topics", site.prefix] == found["rights", "topics"] == "ok"
     assert found["rights", "groups"] == "ok"
     assert all(row["todo"] for row in rows if row["status"] in {"wrong", "warning"})
+
+
+def test_partitions_that_no_member_has_are_named(site: Site, operator: Operator) -> None:
+    """The group is stable, and its one member was given other partitions only."""
+    access = KafkaAccess(site.kafka.bootstrap_servers)
+    config = configs.group_consumer(access, f"{site.prefix}-fanout")
+    with closing(open_consumer(config)) as consumer:
+        consumer.subscribe([site.names.lanes])
+        deadline = time.monotonic() + 30
+        while not consumer.assignment():
+            consumer.poll(0.1)
+            assert time.monotonic() < deadline
+        rows: Any = json.loads(operator("doctor", "--output", "json", exits=1))
+    said = {row["said"]: row["todo"] for row in rows if row["subject"] == f"{site.prefix}-fanout"}
+    named = ", ".join(f"{site.events}[{number}]" for number in range(4))
+    assert "start one more `hooklane fanout`" in said[f"partitions without an owner: {named}"]

@@ -17,7 +17,7 @@ from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.service import Retrier
 from hooklane.runtime.fence import Fence
 from hooklane.runtime.group_client import Assigned
-from hooklane.runtime.group_division import Division, Ownerless
+from hooklane.runtime.group_division import Division, Redivision
 from hooklane.runtime.group_poll import GroupPoll
 from hooklane.runtime.kafka_admin import Partition
 from tests.model.mutants import (
@@ -206,7 +206,7 @@ class JoinsAtOnce(GroupPoll):
         self._subscribe()
 
 
-class LooksAway(Ownerless):
+class LooksAway(Redivision):
     """Sees nothing in a group."""
 
     def look(self, division: Division, wanted: Collection[Assigned], at: float) -> list[Assigned]:
@@ -296,7 +296,7 @@ MUTANTS = (
     ),
     Mutant(
         "nobody sees that a partition has no owner",
-        replace(PRODUCT, ownerless=LooksAway),
+        replace(PRODUCT, redivision=LooksAway),
         (22, 51),
         given_up,
     ),

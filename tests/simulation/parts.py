@@ -7,7 +7,7 @@ from hooklane.fanout.service import FanOut
 from hooklane.retrier.backlog import Backlog
 from hooklane.retrier.service import Retrier
 from hooklane.runtime.fence import Fence
-from hooklane.runtime.group_division import Ownerless
+from hooklane.runtime.group_division import Redivision
 from hooklane.runtime.group_poll import GroupPoll
 from tests.simulation.admin import SimAdmin
 from tests.simulation.judge import Violation
@@ -28,7 +28,7 @@ class Product:
     retrier_admin: Callable[[Wire], SimAdmin] = SimAdmin
     transactions: Callable[..., SimTransactions] = SimTransactions
     fence: Callable[[float, float, float], Fence] = Fence
-    ownerless: Callable[[str, float], Ownerless] = Ownerless
+    redivision: Callable[[str, float], Redivision] = Redivision
 
 
 @dataclass

@@ -41,7 +41,7 @@ from hooklane.runtime.clock import Clock
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.fence import SETTLES_S, Fence
 from hooklane.runtime.group_client import Assigned
-from hooklane.runtime.group_division import Ownerless
+from hooklane.runtime.group_division import Redivision
 from hooklane.runtime.group_poll import GroupPoll
 from hooklane.runtime.group_reader import GroupReader
 from hooklane.runtime.group_watch import Watched, keep_divided
@@ -100,7 +100,7 @@ class Parts(Protocol):
     @property
     def transactions(self) -> Callable[..., SimTransactions]: ...
     @property
-    def ownerless(self) -> Callable[[str, float], Ownerless]: ...
+    def redivision(self) -> Callable[[str, float], Redivision]: ...
 
 
 @dataclass
@@ -136,9 +136,9 @@ def _kept_divided(around: Around, admin: SimAdmin, name: str) -> asyncio.Task[No
 
     wanted = [Assigned(*place) for place in group.places]
     watched = Watched(lambda: admin.division(name), lambda: wanted, visit)
-    ownerless = around.parts.ownerless(around.instance, 2 * SESSION_S)
+    redivision = around.parts.redivision(around.instance, 2 * SESSION_S)
     looking = asyncio.create_task(
-        keep_divided(watched, ownerless, around.clock.monotonic, 1.0, around.threads)
+        keep_divided(watched, redivision, around.clock.monotonic, 1.0, around.threads)
     )
     if not around.instance:
         looking.cancel()

@@ -106,6 +106,19 @@ def test_groups(members: int, lag: Mapping[str, int | None], statuses: list[Stat
     assert [one.status for one in found] == statuses
 
 
+def test_partitions_without_an_owner() -> None:
+    """None is no finding; some are named, many are counted; what to do names the service."""
+    assert list(judge.ownerless("fanout", "g", [])) == []
+    [few] = judge.ownerless("fanout", "g", ["t[0]", "t[1]"])
+    assert (few.status, few.said) == (
+        Status.WARNING,
+        "partitions without an owner: t[0], t[1]",
+    )
+    assert "`hooklane fanout`" in few.todo
+    [many] = judge.ownerless("retrier", "g", [f"b[{number}]" for number in range(12)])
+    assert many.said == "partitions without an owner: b[0], b[1], b[2], b[3], b[4] and 7 more"
+
+
 def test_the_folder_of_the_spool(tmp_path: Path) -> None:
     """Writable, also where it is yet to be made; not below a file; with room, or not."""
     assert spool(tmp_path).status is Status.OK

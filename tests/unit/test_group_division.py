@@ -1,4 +1,4 @@
-"""Which partitions of a group are nobody's for too long, and who has to do something about it."""
+"""When a group is divided as its members do not want it any more, and who has to see to it."""
 
 import struct
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hooklane.runtime.group_client import Assigned
-from hooklane.runtime.group_division import Division, Ownerless, partitions_in
+from hooklane.runtime.group_division import Division, Redivision, partitions_in
 
 ALL = [Assigned("t", number) for number in range(4)]
 PATIENCE_S = 20.0
@@ -29,18 +29,18 @@ def divided(one: Sequence[int], two: Sequence[int] = (), *, settled: bool = True
 WHOLE, HALF = divided([0, 1], [2, 3]), divided([2, 3])
 
 
-def looks(ownerless: Ownerless, *found: tuple[float, Division]) -> list[list[Assigned]]:
-    return [ownerless.look(division, ALL, at) for at, division in found]
+def looks(redivision: Redivision, *found: tuple[float, Division]) -> list[list[Assigned]]:
+    return [redivision.look(division, ALL, at) for at, division in found]
 
 
 def test_nothing_is_done_where_everything_is_somebodys() -> None:
     """However often it is looked."""
-    assert looks(Ownerless("one", 0.0), (0, WHOLE), (100, WHOLE)) == [[], []]
+    assert looks(Redivision("one", 0.0), (0, WHOLE), (100, WHOLE)) == [[], []]
 
 
 def test_what_is_nobodys_for_long_enough_is_told() -> None:
     """Membership: at the first look after the patience is over, and for these partitions only."""
-    found = looks(Ownerless("one", PATIENCE_S), (5, HALF), (24, HALF), (25, HALF), (26, HALF))
+    found = looks(Redivision("one", PATIENCE_S), (5, HALF), (24, HALF), (25, HALF), (26, HALF))
     assert found == [[], [], ALL[:2], []]
 
 
@@ -55,30 +55,30 @@ def test_what_is_nobodys_for_long_enough_is_told() -> None:
 )
 def test_patience_begins_anew(between: Division) -> None:
     """Partitions that pass on, or come back, are given the whole time again."""
-    found = looks(Ownerless("one", PATIENCE_S), (0, HALF), (19, between), (20, HALF), (39, HALF))
+    found = looks(Redivision("one", PATIENCE_S), (0, HALF), (19, between), (20, HALF), (39, HALF))
     assert found == [[], [], [], []]
 
 
 def test_the_second_member_waits_for_the_first() -> None:
     """Membership: by the order of their ids; each acts after the same time again."""
-    assert looks(Ownerless("one", PATIENCE_S), (0, HALF), (20, HALF)) == [[], ALL[:2]]
-    second = Ownerless("two", PATIENCE_S)
+    assert looks(Redivision("one", PATIENCE_S), (0, HALF), (20, HALF)) == [[], ALL[:2]]
+    second = Redivision("two", PATIENCE_S)
     assert looks(second, (0, HALF), (20, HALF), (39, HALF), (40, HALF)) == [[], [], [], ALL[:2]]
 
 
 def test_what_is_in_vain_is_done_less_often() -> None:
     """Twice as much patience each time, up to sixteen times; anew once it had an owner."""
-    ownerless = Ownerless("one", 1.0)
-    acted = [at for at in range(100) if ownerless.look(HALF, ALL, at)]
+    redivision = Redivision("one", 1.0)
+    acted = [at for at in range(100) if redivision.look(HALF, ALL, at)]
     assert acted == [1, 3, 7, 15, 31, 47, 63, 79, 95]
-    assert looks(ownerless, (100, WHOLE), (101, HALF), (102, HALF)) == [[], [], ALL[:2]]
+    assert looks(redivision, (100, WHOLE), (101, HALF), (102, HALF)) == [[], [], ALL[:2]]
 
 
 def test_a_name_that_only_begins_alike_is_not_ours() -> None:
     """Member ids are a name and a UUID, and names may hold hyphens and each other."""
     other = Division(settled=True, given={member("one-more"): frozenset()})
-    assert looks(Ownerless("one", 0.0), (0, other)) == [[]]
-    assert looks(Ownerless("one-more", 0.0), (0, other)) == [ALL]
+    assert looks(Redivision("one", 0.0), (0, other)) == [[]]
+    assert looks(Redivision("one-more", 0.0), (0, other)) == [ALL]
 
 
 def written(topics: dict[str, list[int]], version: int, rest: bytes) -> bytes:

@@ -409,6 +409,18 @@ async def test_topics_that_go_along_are_known_before_the_group_is_joined() -> No
         assert stage.kafka.said[:2] == [("learn", "retry"), ("subscribe", ["orders"])]
 
 
+@pytest.mark.parametrize("goes", ["revokes", "loses"])
+async def test_what_is_not_consumed_is_not_taken(stage: Stage, goes: str) -> None:
+    """Membership: Kafka gives a static member what it had before its topics were changed. Nobody
+    works on that, and nothing of it is given back."""
+    other = Assigned("taken-out", 0)
+    stage.kafka.then(lambda: stage.kafka.assigns(other, ONE))
+    stage.kafka.then(lambda: getattr(stage.kafka, goes)(other, ONE))
+    await stage.done()
+    assert stage.kafka.said[1:] == [("assign", [("orders", 0, -1001)]), ("unassign", [ONE])]
+    assert all(about == [ONE] for _, about in stage.owner.heard())
+
+
 async def test_an_assignment_of_nothing_is_told_too(stage: Stage) -> None:
     """Section 7: ready also with no partition; the owner is not asked where to begin."""
     stage.kafka.then(stage.kafka.assigns)

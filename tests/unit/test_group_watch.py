@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from hooklane.runtime.errors import BrokerError
 from hooklane.runtime.group_client import Assigned
-from hooklane.runtime.group_division import Division, Ownerless
+from hooklane.runtime.group_division import Division, Redivision
 from hooklane.runtime.group_watch import Watched, keep_divided, kept_divided
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import TopicLayout
@@ -50,7 +50,7 @@ def looking(group: Group) -> asyncio.Task[None]:
     watched = Watched(group.division, lambda: [PLACE], group.divide_anew)
     turns = iter(range(10**9))
     return asyncio.create_task(
-        keep_divided(watched, Ownerless("one", 0.0), lambda: next(turns), 0.001)
+        keep_divided(watched, Redivision("one", 0.0), lambda: next(turns), 0.001)
     )
 
 

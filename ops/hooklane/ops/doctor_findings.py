@@ -1,7 +1,7 @@
 """What `hooklane doctor` finds, and how it is judged and shown. Pure."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -42,6 +42,8 @@ COLUMNS: Final = (
 SLACK_MS: Final = 5_000
 """Clocks that differ by less are well: due times have tiers of seconds."""
 MUCH_LAG: Final = 10_000
+SHOWN: Final = 5
+"""Partitions that are named one by one."""
 LITTLE_ROOM: Final = 2**30
 NO_ROOM: Final = 64 * 2**20
 
@@ -158,6 +160,22 @@ def group(
         )
     elif lag:
         yield Finding("groups", name, Status.OK, f"offsets behind: {behind:,}")
+
+
+def ownerless(service: str, name: str, partitions: Sequence[str]) -> Iterator[Finding]:
+    """Partitions that no member of a stable group was given, so that nobody works on them."""
+    if not partitions:
+        return
+    more = len(partitions) - SHOWN
+    named = ", ".join(partitions[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    yield Finding(
+        "groups",
+        name,
+        Status.WARNING,
+        f"partitions without an owner: {named}",
+        "look again after two session timeouts, by when a service has the group divided anew; "
+        f"if they are there still, start one more `hooklane {service}`",
+    )
 
 
 def room(folder: str, free_bytes: int) -> Finding:

@@ -3,7 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from confluent_kafka import IsolationLevel, TopicCollection, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupState,
+    IsolationLevel,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin._acl import AclOperation
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
@@ -144,18 +149,32 @@ class KafkaDoctor:
 
     def _group(self, service: str, name: str) -> Iterator[Finding]:
         asked = self._admin.client.describe_consumer_groups([name], request_timeout=_TIMEOUT_S)
-        members = len(self._admin.answer(asked[name], f"describe group {name}").members)
-        yield from judge.group(service, name, members, self._lag(service, name))
+        found = self._admin.answer(asked[name], f"describe group {name}")
+        yield from judge.group(service, name, len(found.members), self._lag(service, name))
+        if found.state is ConsumerGroupState.STABLE:
+            given = {
+                (one.topic, one.partition)
+                for member in found.members
+                for one in member.assignment.topic_partitions
+            }
+            ownerless = [one for one in self._consumed(service) if one not in given]
+            named = [f"{one.topic}[{one.number}]" for one in ownerless]
+            yield from judge.ownerless(service, name, named)
+
+    def _consumed(self, service: str) -> list[Partition]:
+        """What a group is there for."""
+        topics = self.event_topics() if service == "fanout" else [self._plan.names.backlog]
+        return [
+            Partition(topic, number)
+            for topic in topics
+            for number in range(self._topics.get(topic, 0))
+        ]
 
     def _lag(self, service: str, name: str) -> Mapping[str, int | None]:
         """Of the fan-out by event partition; what waits for the retrier is the backlog's."""
         if service != "fanout":
             return {}
-        places = [
-            Partition(topic, number)
-            for topic in self.event_topics()
-            for number in range(self._topics[topic])
-        ]
+        places = self._consumed(service)
         committed = self._admin.committed_offsets(name, places)
         ends, first = self._admin.high_watermarks(places), self._admin.first_offsets(places)
         return {

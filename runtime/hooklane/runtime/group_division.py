@@ -1,8 +1,9 @@
-"""How a group is divided, as its coordinator tells it, and what of it is nobody's for too long.
+"""How a group is divided, as its coordinator tells it, and when that cannot be left so.
 
 Kafka gives a static member that comes back what it had been told last, and divides nothing anew. If
 the process before it was told to give partitions up, and died before it joined again, nobody has
-them: the group calls itself stable, and stays so until some member comes or goes.
+them; if it comes back with one topic more, nobody has that. So it stays, in a group that calls
+itself stable, until some member comes or goes.
 """
 
 import struct
@@ -13,6 +14,7 @@ from hooklane.runtime.group_client import Assigned
 
 _MOST_DOUBLINGS: Final = 4
 _UUID: Final = len("-00000000-0000-0000-0000-000000000000")
+"""Kafka calls a static member by its name and one of these."""
 _INT16, _INT32 = struct.Struct(">h"), struct.Struct(">i")
 
 
@@ -23,7 +25,7 @@ class Division(NamedTuple):
     given: Mapping[str, frozenset[Assigned]]
 
 
-class Ownerless:
+class Redivision:
     """When to have the group divided anew. No clock: each look says when it is, in seconds.
 
     `instance` is the static member's name in the group. Partitions that pass from one member to
@@ -39,11 +41,13 @@ class Ownerless:
         self._tries: dict[Assigned, int] = {}
 
     def look(self, division: Division, wanted: Collection[Assigned], at: float) -> list[Assigned]:
-        """The partitions for which this process has to have the group divided anew, now."""
-        place = self._place(division)
-        if not division.settled or place is None:
+        """The partitions for which this process has to have the group divided anew, now: those that
+        are `wanted`, and nobody's."""
+        names = [member[:-_UUID] for member in sorted(division.given)]
+        if not division.settled or self._instance not in names:
             self._since.clear()
             return []
+        place = names.index(self._instance)
         nobodys = set(wanted).difference(*division.given.values())
         self._since = {one: self._since.get(one, at) for one in nobodys}
         self._tries = {one: self._tries.get(one, 0) for one in nobodys}
@@ -52,11 +56,6 @@ class Ownerless:
             self._since[one] = at
             self._tries[one] += 1
         return due
-
-    def _place(self, division: Division) -> int | None:
-        """Ours among the members. Kafka calls a static one by its name and a UUID."""
-        names = [member[:-_UUID] for member in sorted(division.given)]
-        return names.index(self._instance) if self._instance in names else None
 
     def _wait(self, one: Assigned, place: int) -> float:
         doubled: int = 2 ** min(self._tries[one], _MOST_DOUBLINGS)

@@ -25,6 +25,7 @@ from hooklane.runtime.group_client import (
 )
 from hooklane.runtime.group_reader import GroupReader
 from hooklane.runtime.threads import SYSTEM_THREADS, Started, Threads
+from hooklane.schemas.topics import covers
 
 log = structlog.get_logger(__name__)
 
@@ -317,8 +318,12 @@ class GroupPoll:
         self._owner.reached_end(*end)
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """A new assignment, also of nothing: that says that the group has been joined."""
-        places = places_of(partitions)
+        """A new assignment, also of nothing: that says that the group has been joined.
+
+        A static member that comes back without a topic that it had is given it all the same, and by
+        librdkafka's assignor again and again. It is not taken.
+        """
+        places = [place for place in places_of(partitions) if self._consumes(place.topic)]
         starts = self._ask(self._owner.starts(places)) if places else []
         if starts is None:
             # Without an answer nothing can begin; the next assignment asks again.
@@ -334,12 +339,18 @@ class GroupPoll:
             self._asleep.update(paused)
         self._tell(self._assigned, {place: self._terms[place] for place in places})
 
+    def _consumes(self, name: str) -> bool:
+        return any(covers(topic, name) for topic in self._topics)
+
+    def _taken(self, partitions: list[TopicPartition]) -> list[Assigned]:
+        return [place for place in places_of(partitions) if place in self._held]
+
     def _assigned(self, terms: Mapping[Assigned, int]) -> None:
         self._known_terms.update(terms)
         self._owner.assigned(list(terms))
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        places = places_of(partitions)
+        places = self._taken(partitions)
         self._tell_metadata(self._monotonic())
         if self._ask(self._revoked(places)) is None:
             log.error("consumer.revoke_timeout", seconds=self._answer_limit_s)
@@ -347,7 +358,7 @@ class GroupPoll:
         self._let_go(consumer, places)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        places = places_of(partitions)
+        places = self._taken(partitions)
         self._tell(self._owner.lost, places)
         self._let_go(consumer, places)
 

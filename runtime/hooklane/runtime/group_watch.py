@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from hooklane.runtime import kafka
 from hooklane.runtime.errors import HooklaneError
 from hooklane.runtime.group_client import Assigned
-from hooklane.runtime.group_division import Division, Ownerless
+from hooklane.runtime.group_division import Division, Redivision
 from hooklane.runtime.kafka import KafkaAccess
 from hooklane.runtime.kafka_admin import TopicLayout
 from hooklane.runtime.kafka_clients import open_consumer
@@ -74,9 +74,9 @@ def kept_divided(
     # To give up takes a transaction besides, and then it has to be heard of: each is shorter.
     patience_s = 2 * access.session_timeout_s + revoke_s
     watched = Watched(lambda: admin.division(group), wanted, visitor(access, group, other_topic))
-    ownerless = Ownerless(access.instance_id, patience_s)
+    redivision = Redivision(access.instance_id, patience_s)
     looking = asyncio.create_task(
-        keep_divided(watched, ownerless, monotonic, min(LOOK_S, patience_s / 4))
+        keep_divided(watched, redivision, monotonic, min(LOOK_S, patience_s / 4))
     )
     try:
         yield
@@ -86,7 +86,7 @@ def kept_divided(
 
 async def keep_divided(
     watched: Watched,
-    ownerless: Ownerless,
+    redivision: Redivision,
     monotonic: Callable[[], float],
     look_s: float,
     threads: Threads = SYSTEM_THREADS,
@@ -109,7 +109,7 @@ async def keep_divided(
         except HooklaneError as error:
             log.debug("group.division_unknown", reason=str(error))
             continue
-        due = ownerless.look(division, wanted, monotonic())
+        due = redivision.look(division, wanted, monotonic())
         # librdkafka may wait for a coordinator without end (its issue 3740).
         if due and (dividing is None or not dividing.is_alive()):
             names = [f"{one.topic}/{one.partition}" for one in due]

@@ -10,7 +10,6 @@ that HOOKLANE_CONFIG_FILE names, else `hooklane.toml` in the current folder if i
 """
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -46,7 +45,7 @@ from hooklane.runtime.settings_source import (
     merged,
 )
 from hooklane.runtime.settings_tenants import TenantSettings
-from hooklane.schemas.topics import TopicNames
+from hooklane.schemas.topics import TopicNames, covers
 
 __all__ = ["LogFormat", "LogLevel", "Settings", "load_settings", "read_settings"]
 
@@ -90,7 +89,7 @@ class Settings(BaseSettings):
     def _judge_together(self) -> Self:
         own = tuple(self.topic_names.all(self.retry.tiers))
         for topic in self.fanout.topics:
-            hit = next((name for name in own if _covers(topic, name)), None)
+            hit = next((name for name in own if covers(topic, name)), None)
             if hit is not None:
                 raise ValueError(
                     f"HOOKLANE_FANOUT__TOPICS: {topic!r} covers {hit}, a topic of Hooklane's own"
@@ -130,11 +129,7 @@ class Settings(BaseSettings):
 
     def consumes(self, name: str) -> bool:
         """Whether the fan-out consumes a topic of that name."""
-        return any(_covers(topic, name) for topic in self.fanout.topics)
-
-
-def _covers(topic: str, name: str) -> bool:
-    return re.match(topic, name) is not None if topic.startswith("^") else topic == name
+        return any(covers(topic, name) for topic in self.fanout.topics)
 
 
 def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

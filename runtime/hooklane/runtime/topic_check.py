@@ -1,12 +1,12 @@
 """Compares topics as they must be with topics as they are. Pure."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
 
 from hooklane.runtime.topic_plan import Rule, TopicPlan, WantedConfig, WantedTopic
+from hooklane.schemas.topics import covers
 
 
 class Remedy(Enum):
@@ -76,7 +76,7 @@ def covered_event_topics(plan: TopicPlan, found: Iterable[str]) -> list[str]:
     return sorted(
         name
         for name in found
-        if name not in own and any(_covers(topic, name) for topic in plan.event_topics)
+        if name not in own and any(covers(topic, name) for topic in plan.event_topics)
     )
 
 
@@ -128,8 +128,3 @@ def _by_hand(topic: WantedTopic, what: str, wanted: str, found: int) -> Finding:
 
 def _is_endless(wanted: WantedConfig, found: str) -> bool:
     return wanted.name == "retention.ms" and found == "-1"
-
-
-def _covers(topic: str, name: str) -> bool:
-    """As librdkafka judges a subscription: a pattern is searched for from the name's start."""
-    return re.match(topic, name) is not None if topic.startswith("^") else topic == name

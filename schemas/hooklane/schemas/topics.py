@@ -38,6 +38,14 @@ class Delay:
         return cls(int(found[1]) * _MILLISECONDS[found[2]] / 1000, text)
 
 
+def covers(topic: str, name: str) -> bool:
+    """Whether a member of a group that subscribes to `topic` gets the topic `name`.
+
+    As in librdkafka `topic` is a regular expression if it begins with `^`.
+    """
+    return re.match(topic, name) is not None if topic.startswith("^") else topic == name
+
+
 @dataclass(frozen=True, slots=True)
 class TopicNames:
     """Every topic name, from the prefix that is a setting."""

@@ -1,4 +1,4 @@
-"""Partitions that a group gave to nobody, since their owner died while it was giving them up."""
+"""Groups that are divided as nobody wants it: a member died, or came back with other topics."""
 
 import json
 import threading
@@ -125,6 +125,34 @@ def test_an_event_topic_that_is_added_is_consumed(
     produce(kafka, added, [Outgoing(b"%d" % number, b"{}") for number in range(20)])
     with site.fanout(**QUICK, FANOUT__TOPICS=json.dumps([site.events, added])):
         sink.wait_for(lambda: len(sink.hits) == 21, 40.0)
+
+
+def test_an_event_topic_that_is_taken_out_is_left_alone(
+    kafka: Kafka, prefix: str, site: Site, sink: WebhookSink
+) -> None:
+    """Membership: a static process that comes back without a topic is given what it had all the
+    same, and does not take it; whoever wants the topic gets it."""
+    site.subscribe("s", sink.url("s"))
+    other, group = create_topic(kafka, f"{prefix}-less", PARTITIONS), f"{prefix}-fanout"
+    both = {**QUICK, "FANOUT__TOPICS": json.dumps([site.events, other])}
+    others = {Assigned(other, number) for number in range(PARTITIONS)}
+    with site.fanout(**both) as before:
+        before.wait_ready()
+        produce(kafka, other, [Outgoing(b"a", b"{}")])
+        sink.wait_for(lambda: len(sink.hits) == 1)
+        assert before.terminate() == 0
+    with site.fanout(**QUICK) as one:
+        one.wait_ready()
+        assert others <= given(kafka, group)["fanout-one"]
+        produce(kafka, other, [Outgoing(b"b", b'"waits"')])
+        site.publish_numbers(["c"])
+        sink.wait_for(lambda: len(sink.hits) == 2)
+        assert sink.hits[1].body != b'"waits"'
+        with site.fanout("two", **both) as two:
+            sink.wait_for(lambda: sink.hits[-1].body == b'"waits"', 40.0)
+            assert others <= given(kafka, group)["fanout-two"]
+            assert two.terminate() == one.terminate() == 0
+    assert len(sink.hits) == 3
 
 
 def test_a_hole_in_the_retriers_group_is_closed(kafka: Kafka, prefix: str, site: Site) -> None:
