@@ -3,7 +3,7 @@
 #
 #   make test                    the tests, against the built wheel and a real Kafka
 #   make test PYTEST_ARGS="-k lanes -x"
-#   make test WORKERS=0          in one process; default: two side by side
+#   make test WORKERS=0          in one process; default: three side by side
 #   make check                   format, lint (the Dockerfile too), types, import directions
 #   make demo                    the whole of Hooklane on this machine
 #   make bench                   measures it; see bench/README.md
@@ -21,7 +21,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 BENCH_ARGS ?=
 EXPLORE_ARGS ?=
 SECONDS ?= 600

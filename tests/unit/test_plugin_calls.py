@@ -1,6 +1,7 @@
 """Calls of plugins: whatever one does fails what it was asked for, and names it."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from hooklane.runtime.plugin_calls import Guard
 from hooklane.runtime.threads import SomeThreads
 from hooklane.schemas.plugged import PluginError, PluginRefusal
 from hooklane.schemas.plugin import EventRefused, PluginFailure
+from tests.support.fanout_facts import settled_loop, until
 
 
 def guard(function: Callable[..., object], limit_s: float = 10.0, most: int = 4) -> Guard:
@@ -110,6 +112,30 @@ async def test_a_call_that_hangs_is_left_behind(stuck: threading.Event) -> None:
         except PluginError:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.005)
+
+
+async def test_who_has_gone_hears_no_more_of_it() -> None:
+    """An attempt is cancelled, and then its plugin fails: nothing is left that would complain."""
+    held, complaints = threading.Event(), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
+
+    def fails() -> object:
+        held.wait(10)
+        raise PluginFailure("too late")
+
+    threads = SomeThreads("t", 1)
+    asking = asyncio.create_task(Guard("a", ("a",), fails, threads, 10.0).answer(as_is))
+    await until(lambda: threads.threads)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    held.set()
+    # The thread is one: what is asked next is asked when the failure has been told.
+    await asyncio.wrap_future(threads.submit(lambda: None))
+    await settled_loop()
+    del asking
+    gc.collect()
+    assert complaints == []
 
 
 def test_one_that_hangs_holds_up_nobody_of_other_options(stuck: threading.Event) -> None:

@@ -228,6 +228,7 @@ async def test_a_revocation_takes_the_tiers_along_and_waits_for_the_work() -> No
     """Rule 7: a revocation names backlog partitions only, and nothing passes on before its end."""
     async with polling() as bench:
         bench.owner.ends_work.clear()
+        bench.kafka.then(bench.kafka.gives("on_assign", BACKLOG))
         bench.kafka.then(bench.kafka.gives("on_revoke", BACKLOG))
         await until(lambda: ("revoke", [BACKLOG]) in bench.owner.told)
         assert bench.did("unassign") == []
@@ -241,6 +242,7 @@ async def test_a_revocation_that_takes_too_long_is_a_loss() -> None:
     """The group does not wait for ever; what is still at work is dropped."""
     async with polling(limit_s=0.02) as bench:
         bench.owner.ends_work.clear()
+        bench.kafka.then(bench.kafka.gives("on_assign", BACKLOG))
         bench.kafka.then(bench.kafka.gives("on_revoke", BACKLOG))
         await until(lambda: ("lost", [BACKLOG]) in bench.owner.told)
         await until(lambda: bool(bench.did("unassign")))
@@ -250,6 +252,7 @@ async def test_a_loss_is_told_without_waiting() -> None:
     """The partitions may be somebody else's already; the tiers go with them."""
     async with polling() as bench:
         bench.owner.ends_work.clear()
+        bench.kafka.then(bench.kafka.gives("on_assign", BACKLOG))
         bench.kafka.then(bench.kafka.gives("on_lost", BACKLOG))
         await until(lambda: ("lost", [BACKLOG]) in bench.owner.told)
         await until(lambda: bool(bench.did("unassign")))
@@ -360,6 +363,7 @@ async def test_rejoin_gives_everything_back_as_lost() -> None:
         await until(lambda: ("assigned", [BACKLOG]) in bench.owner.told)
         bench.poll.rejoin()
         await until(lambda: bench.did("unsubscribe") != [])
+        bench.kafka.then(bench.kafka.gives("on_assign", BACKLOG))
         bench.kafka.then(bench.kafka.gives("on_revoke", BACKLOG))
         await until(lambda: len(bench.did("subscribe")) == 2)
     assert ("lost", [BACKLOG]) in bench.owner.told

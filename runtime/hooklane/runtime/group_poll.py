@@ -25,7 +25,7 @@ from hooklane.runtime.group_client import (
 )
 from hooklane.runtime.group_reader import GroupReader
 from hooklane.runtime.threads import SYSTEM_THREADS, Started, Threads
-from hooklane.schemas.topics import covers
+from hooklane.schemas.topics import covered
 
 log = structlog.get_logger(__name__)
 
@@ -320,10 +320,9 @@ class GroupPoll:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """A new assignment, also of nothing: that says that the group has been joined.
 
-        A static member that comes back without a topic that it had is given it all the same, and by
-        librdkafka's assignor again and again. It is not taken.
+        A static member that comes back without a topic is given it again: that is not taken.
         """
-        places = [place for place in places_of(partitions) if self._consumes(place.topic)]
+        places = [place for place in places_of(partitions) if covered(place.topic, self._topics)]
         starts = self._ask(self._owner.starts(places)) if places else []
         if starts is None:
             # Without an answer nothing can begin; the next assignment asks again.
@@ -338,9 +337,6 @@ class GroupPoll:
             self._paused.update(paused)
             self._asleep.update(paused)
         self._tell(self._assigned, {place: self._terms[place] for place in places})
-
-    def _consumes(self, name: str) -> bool:
-        return any(covers(topic, name) for topic in self._topics)
 
     def _taken(self, partitions: list[TopicPartition]) -> list[Assigned]:
         return [place for place in places_of(partitions) if place in self._held]

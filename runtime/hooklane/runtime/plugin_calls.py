@@ -83,7 +83,12 @@ class Guard:
         """
         call = self._begun(read, arguments)
         waiting = asyncio.wrap_future(call)
-        done, _ = await asyncio.wait((waiting,), timeout=self._limit_s)
+        try:
+            done, _ = await asyncio.wait((waiting,), timeout=self._limit_s)
+        except asyncio.CancelledError:
+            # Else asyncio complains of an outcome that nobody has looked at.
+            waiting.cancel()
+            raise
         if not done:
             error = self._late(call)
             waiting.cancel()

@@ -45,7 +45,7 @@ from hooklane.runtime.settings_source import (
     merged,
 )
 from hooklane.runtime.settings_tenants import TenantSettings
-from hooklane.schemas.topics import TopicNames, covers
+from hooklane.schemas.topics import TopicNames, covered, covers
 
 __all__ = ["LogFormat", "LogLevel", "Settings", "load_settings", "read_settings"]
 
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
 
     def consumes(self, name: str) -> bool:
         """Whether the fan-out consumes a topic of that name."""
-        return any(covers(topic, name) for topic in self.fanout.topics)
+        return covered(name, self.fanout.topics)
 
 
 def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

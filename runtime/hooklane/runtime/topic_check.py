@@ -6,7 +6,7 @@ from enum import Enum
 from typing import assert_never
 
 from hooklane.runtime.topic_plan import Rule, TopicPlan, WantedConfig, WantedTopic
-from hooklane.schemas.topics import covers
+from hooklane.schemas.topics import covered
 
 
 class Remedy(Enum):
@@ -73,11 +73,7 @@ def missing_event_topics(plan: TopicPlan, found: Iterable[str]) -> Iterator[Find
 def covered_event_topics(plan: TopicPlan, found: Iterable[str]) -> list[str]:
     """The event topics of the plan that are there, patterns included, without Hooklane's own."""
     own = frozenset(plan.names.all(plan.tiers))
-    return sorted(
-        name
-        for name in found
-        if name not in own and any(covers(topic, name) for topic in plan.event_topics)
-    )
+    return sorted(name for name in found if name not in own and covered(name, plan.event_topics))
 
 
 def holds(wanted: WantedConfig, found: str | None) -> bool:

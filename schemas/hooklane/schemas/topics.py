@@ -1,7 +1,7 @@
 """The names of Hooklane's own topics, the keys of their records, and how they must be made."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
@@ -44,6 +44,11 @@ def covers(topic: str, name: str) -> bool:
     As in librdkafka `topic` is a regular expression if it begins with `^`.
     """
     return re.match(topic, name) is not None if topic.startswith("^") else topic == name
+
+
+def covered(name: str, topics: Iterable[str]) -> bool:
+    """Whether one that subscribes to all of these gets it."""
+    return any(covers(topic, name) for topic in topics)
 
 
 @dataclass(frozen=True, slots=True)
