@@ -49,7 +49,7 @@ check: .venv/check/.made
 	.venv/check/bin/ruff format --check $(CODE)
 	.venv/check/bin/ruff check $(CODE)
 	.venv/check/bin/mypy $(CODE)
-	.venv/check/bin/hadolint Dockerfile
+	.venv/check/bin/hadolint Dockerfile examples/outbox-kubernetes/Dockerfile
 	.venv/check/bin/python -m pytest -q -p no:cacheprovider tests/unit/test_imports.py
 
 demo: wheel .venv/demo/.made
