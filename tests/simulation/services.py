@@ -136,7 +136,7 @@ def _kept_divided(around: Around, admin: SimAdmin, name: str) -> asyncio.Task[No
 
     wanted = [Assigned(*place) for place in group.places]
     watched = Watched(lambda: admin.division(name), lambda: wanted, visit)
-    redivision = around.parts.redivision(around.instance, 2 * SESSION_S)
+    redivision = around.parts.redivision(around.instance, SESSION_S + _LIMITS.revoke_grace_s)
     looking = asyncio.create_task(
         keep_divided(watched, redivision, around.clock.monotonic, 1.0, around.threads)
     )

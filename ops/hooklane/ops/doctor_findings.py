@@ -173,7 +173,7 @@ def ownerless(service: str, name: str, partitions: Sequence[str]) -> Iterator[Fi
         name,
         Status.WARNING,
         f"partitions without an owner: {named}",
-        "look again after two session timeouts, by when a service has the group divided anew; "
+        "look again in a minute, by when a service should have had the group divided anew; "
         f"if they are there still, start one more `hooklane {service}`",
     )
 

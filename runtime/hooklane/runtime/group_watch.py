@@ -71,8 +71,8 @@ def kept_divided(
         found = [one for name, one in admin.layouts().items() if is_consumed(name)]
         return {Assigned(one.name, number) for one in found for number in range(one.partitions)}
 
-    # To give up takes a transaction besides, and then it has to be heard of: each is shorter.
-    patience_s = 2 * access.session_timeout_s + revoke_s
+    # To give up takes a transaction besides, which is two thirds of the session timeout at most.
+    patience_s = access.session_timeout_s + revoke_s
     watched = Watched(lambda: admin.division(group), wanted, visitor(access, group, other_topic))
     redivision = Redivision(access.instance_id, patience_s)
     looking = asyncio.create_task(
