@@ -123,17 +123,24 @@ def test_no_offset_is_told_while_one_may_still_be_committed(
     assert KafkaAdmin(access).committed_offsets(prefix, [place]) == {place: 7}
 
 
-def test_what_the_broker_refuses_leaves_the_next_one_as_it_is(
+def test_what_the_broker_refuses_does_not_last(
     kafka: Kafka, prefix: str, writer: TransactionWriter
 ) -> None:
     """A record that is too large for its topic, though not for the producer, undoes its transaction
-    with whatever else was in it; the same producer writes the next one, as often as that is so."""
+    with whatever else was in it, and costs the next one of its partition, since the producer has
+    lost count there. Then the same producer goes on, as often as that is so."""
     topic = create_topic(kafka, f"{prefix}.small", 2, {"max.message.bytes": "2000"})
     for number in range(3):
-        good = Outgoing(Record(topic, 1, b"%d" % number, b""))
+        good, there = (
+            Outgoing(Record(topic, partition, b"%d" % number, b"")) for partition in (1, 0)
+        )
         bad = Outgoing(Record(topic, 0, b"large", random.randbytes(3_000)))
         assert writer.write([good, bad, good], [], None) is CommitResult.ABORTED
         assert writer.undone_by is not None
         assert writer.undone_by.name() == "MSG_SIZE_TOO_LARGE"
         assert writer.write([good], [], None) is COMMITTED
-    assert [one.key for one in read_topic(kafka, topic)] == [b"0", b"1", b"2"]
+        if writer.write([there], [], None) is not COMMITTED:
+            assert writer.write([there], [], None) is COMMITTED
+        assert writer.is_open
+    found = sorted((one.partition, one.key) for one in read_topic(kafka, topic))
+    assert found == [(one, b"%d" % number) for one in (0, 1) for number in range(3)]

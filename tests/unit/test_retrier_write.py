@@ -39,6 +39,7 @@ class Broker:
     """Transactions whose results the test decides upon."""
 
     def __init__(self) -> None:
+        self.steps, self.longest_s = 0, 60.0
         self.log: list[bytes] = []
         self.transactions: list[tuple[list[bytes], dict[int, int], object]] = []
         self.results: deque[CommitResult] = deque()

@@ -83,7 +83,7 @@ class KafkaSide:
         self._writer = TransactionWriter(
             clients.producer, clients.transaction_s, process.clock.monotonic
         )
-        self._thread = TransactionThread(self._writer.open)
+        self._thread = TransactionThread(self._writer.transactions)
         self.open, self.reopen = self._thread.open, self._thread.reopen
         self._restorer: LaneRestorer | None = None
 

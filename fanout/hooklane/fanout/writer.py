@@ -22,8 +22,8 @@ class TransactionWriter:
         timeout_s: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._writer = transactions.TransactionWriter(connect, timeout_s, monotonic)
-        self.open = self._writer.open
+        self.transactions = transactions.TransactionWriter(connect, timeout_s, monotonic)
+        self.open = self.transactions.open
 
     def write(
         self, shares: Sequence[Share], records: Iterable[Record], metadata: object
@@ -33,4 +33,4 @@ class TransactionWriter:
             TopicPartition(share.place.topic, share.place.partition, share.offset)
             for share in shares
         ]
-        return self._writer.write(map(Outgoing, records), offsets, metadata)
+        return self.transactions.write(map(Outgoing, records), offsets, metadata)

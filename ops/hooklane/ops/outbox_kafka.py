@@ -74,7 +74,7 @@ class BucketPublisher:
         self._there: set[str] = set()
         timeout_s = int(config["transaction.timeout.ms"]) / 1000
         self._writer = TransactionWriter(self._connect, timeout_s)
-        self._thread = TransactionThread(self._writer.open)
+        self._thread = TransactionThread(self._writer)
 
     async def open(self) -> None:
         """Fence every earlier publisher of the bucket; however long Kafka does not answer."""

@@ -51,6 +51,10 @@ _REFUSALS = frozenset(
 class Transactions(Protocol):
     """What writes one transaction (runtime.transactions); blocking."""
 
+    @property
+    def steps(self) -> int: ...
+    @property
+    def longest_s(self) -> float: ...
     def open(self) -> None: ...
     def write(
         self, records: Iterable[Outgoing], offsets: list[TopicPartition], metadata: object
@@ -113,7 +117,7 @@ class FactWriter:
         self._hurry = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._thread = TransactionThread(transactions.open)
+        self._thread = TransactionThread(transactions)
         self.open, self.reopen = self._thread.open, self._thread.reopen
         self._task: asyncio.Task[None] | None = None
 

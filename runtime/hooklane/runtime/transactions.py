@@ -30,7 +30,7 @@ _END_S = 15.0
 _KEPT = 2
 """Producers that are not used any more, and not taken apart yet: that may wait, too."""
 _LONGEST_S = 60.0
-"""No call takes so long: each step has a deadline, far below."""
+"""So long at least one call of Kafka's client is waited for, whatever deadline it was given."""
 
 
 class CommitResult(Enum):
@@ -121,6 +121,10 @@ class TransactionWriter:
         self._log = log
         self._timeout_s = timeout_s
         self._monotonic = monotonic
+        self.steps = 0
+        """How often Kafka's client has been called: it comes back as long as this grows."""
+        self.longest_s = max(_LONGEST_S, timeout_s * 2)
+        """No call takes so long: its deadline is below."""
         self._producer: TransactionalProducer | None = None
         self.undone_by: KafkaError | None = None
         """Why the last transaction that was aborted was."""
@@ -197,6 +201,7 @@ class TransactionWriter:
         """Repeat a call that may be repeated: librdkafka goes on where it stopped."""
         deadline = self._monotonic() + seconds
         while True:
+            self.steps += 1
             try:
                 return call()
             except KafkaException as error:
@@ -204,12 +209,21 @@ class TransactionWriter:
                     raise
 
 
+class Writer(Protocol):
+    """What the thread is for: a TransactionWriter, as far as the thread looks."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def longest_s(self) -> float: ...
+    def open(self) -> None: ...
+
+
 class TransactionThread:
     """The thread on which a process' transactions are written, as the event loop sees it."""
 
-    def __init__(self, connect: Callable[[], None]) -> None:
-        """`connect`: `TransactionWriter.open`."""
-        self._connect = connect
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
         self._thread = OneThread("transaction")
 
     async def call(self, function: Callable[..., R], *arguments: object) -> R:
@@ -220,13 +234,19 @@ class TransactionThread:
         """
         loop = asyncio.get_running_loop()
         called = loop.run_in_executor(self._thread, function, *arguments)
-        done, _ = await asyncio.wait((called,), timeout=_LONGEST_S)
-        if not done:
-            raise StuckError(
-                f"Kafka's client has not come back from a transaction for {_LONGEST_S:.0f} s: look "
-                "at the brokers; this service ends, to be started again."
-            )
-        return called.result()
+        # All steps together may take minutes while no broker answers. What must not be is that a
+        # single one does not end.
+        steps, longest_s = -1, self._writer.longest_s
+        while steps != self._writer.steps:
+            steps = self._writer.steps
+            done, _ = await asyncio.wait((called,), timeout=longest_s)
+            if done:
+                return called.result()
+        called.cancel()
+        raise StuckError(
+            f"Kafka's client has not come back from a transaction for {longest_s:.0f} s: look "
+            "at the brokers; this service ends, to be started again."
+        )
 
     async def open(self) -> None:
         """Fence whoever had this process' transactional id before.
@@ -235,7 +255,7 @@ class TransactionThread:
             BrokerError: the transaction coordinator does not answer or refuses.
         """
         try:
-            await self.call(self._connect)
+            await self.call(self._writer.open)
         except KafkaException as error:
             raise BrokerError(
                 f"Transactions cannot be begun ({error.args[0].str().rstrip('.')}): check the "
