@@ -155,3 +155,33 @@ def test_slow_links_only_slow_down(running: Running) -> None:
     before = running.stage.flow.published
     until(lambda: running.stage.flow.published > before + 20)
     running.stage.settle()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+def test_no_broker_for_minutes_ends_no_service(kafka_cluster: KafkaCluster, tmp_path: Path) -> None:
+    """All brokers are killed in the midst of deliveries and stay away for 150 s, with the chart's
+    session timeout: a client that hangs in its transaction meanwhile is left behind, and both
+    processes are alive and go on."""
+    told = {"KAFKA__SESSION_TIMEOUT": "30s", "RETRIER__SPOOL_DIR": str(tmp_path)}
+    with (
+        stage(kafka_cluster.kafka, f"t-{uuid4().hex[:8]}") as flowing,
+        flowing.site.fanout(**told) as fanout,
+        flowing.site.retrier(**told) as retrier,
+    ):
+        fanout.wait_ready()
+        retrier.wait_ready()
+        until(lambda: len(flowing.moods.arrivals) > 50)
+        for node in BROKERS:
+            kafka_cluster.kill(node)
+        flowing.flow.pause()
+        for _ in range(15):
+            time.sleep(10.0)
+            for process in (fanout, retrier):
+                assert process.exit_code is None, process.log()[-2000:]
+                assert process.get("/healthz")[0] == 200
+        kafka_cluster.heal()
+        flowing.flow.resume()
+        flowing.settle(120.0)
+        flowing.finish()
+        assert (fanout.terminate(), retrier.terminate()) == (0, 0)

@@ -1,5 +1,6 @@
 """The fan-out's Kafka clients: one consumer in the group, one of the lanes, one producer."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -119,10 +120,10 @@ class KafkaSide:
     async def close(self) -> None:
         """After the consumer has left the group."""
         await self._tail.stop()
-        self._thread.close()
+        await asyncio.to_thread(self._thread.close)
 
     async def _write(self, shares: Sequence[Share], metadata: bytes) -> CommitResult:
-        return await self._thread.call(self._write_blocking, shares, metadata)
+        return await self._thread.write(self._write_blocking, shares, metadata)
 
     def _write_blocking(self, shares: Sequence[Share], metadata: bytes) -> CommitResult:
         at_ms = self._process.clock.wall_ms()

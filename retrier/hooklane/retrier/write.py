@@ -56,6 +56,7 @@ class Transactions(Protocol):
     @property
     def longest_s(self) -> float: ...
     def open(self) -> None: ...
+    def leave_behind(self) -> None: ...
     def write(
         self, records: Iterable[Outgoing], offsets: list[TopicPartition], metadata: object
     ) -> CommitResult: ...
@@ -197,7 +198,7 @@ class FactWriter:
         partitions = sorted({one.partition for one in batch if one.partition is not None})
         offsets = [TopicPartition(self._backlog, at, self._position(at)) for at in partitions]
         records = [Outgoing(one.record, one.heard) for one in batch]
-        result = await self._thread.call(self._transactions.write, records, offsets, metadata)
+        result = await self._thread.write(self._transactions.write, records, offsets, metadata)
         match result:
             case CommitResult.COMMITTED:
                 self._committed(told)

@@ -112,7 +112,7 @@ async def keep_divided(
         due = redivision.look(division, wanted, monotonic())
         # librdkafka may wait for a coordinator without end (its issue 3740).
         if due and (dividing is None or not dividing.is_alive()):
-            names = [f"{one.topic}/{one.partition}" for one in due]
+            names = ", ".join(f"{one.topic}[{one.partition}]" for one in due)
             log.warning("group.partitions_without_owner", partitions=names)
             dividing = threads.start(divide_anew, "divide anew")
 

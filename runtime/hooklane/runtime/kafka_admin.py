@@ -182,7 +182,12 @@ class KafkaAdmin:
         for group in found:
             if group.error is not None:
                 raise BrokerError(f"Kafka refuses to tell of {group_id}: {group.error.str()}.")
-            given = {str(one.id): partitions_in(_bytes(one.assignment)) for one in group.members}
+            try:
+                given = {
+                    str(one.id): partitions_in(_bytes(one.assignment)) for one in group.members
+                }
+            except ValueError as error:
+                raise BrokerError(f"Of {group_id} Kafka tells what is {error}.") from error
             return Division(group.state == "Stable", given)
         return Division(settled=False, given={})
 

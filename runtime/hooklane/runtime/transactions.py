@@ -29,6 +29,8 @@ _REOPEN_S = 0.5
 _END_S = 15.0
 _KEPT = 2
 """Producers that are not used any more, and not taken apart yet: that may wait, too."""
+_MOST_STUCK = 5
+"""In a row: each leaves a thread and a client behind, until Kafka answers."""
 _LONGEST_S = 60.0
 """So long at least one call of Kafka's client is waited for, whatever deadline it was given."""
 
@@ -149,20 +151,35 @@ class TransactionWriter:
         self, records: Iterable[Outgoing], offsets: list[TopicPartition], metadata: object
     ) -> CommitResult:
         """One transaction with these records and offsets; without offsets nothing is checked."""
+        producer = self._producer
         try:
-            if self._producer is None:
+            if producer is None:
                 self.open()
-            return self._write(records, offsets, metadata)
+                producer = self._producer
+            assert producer is not None  # noqa: S101 - it has just been opened
+            return self._write(producer, records, offsets, metadata)
         except KafkaException as error:
             self._log.warning("transaction.unknown", error=str(error.args[0]))
-            self._producer = None
+            self._drop(producer)
             return CommitResult.UNKNOWN
 
+    def leave_behind(self) -> None:
+        """The next transaction is another producer's, whatever becomes of the one under way: that
+        is fenced before anything new begins, so that a late end of it does no harm."""
+        self._producer = None
+
+    def _drop(self, producer: TransactionalProducer | None) -> None:
+        """It is not used again. Somebody may be at work with a later one already."""
+        if self._producer is producer:
+            self._producer = None
+
     def _write(
-        self, records: Iterable[Outgoing], offsets: list[TopicPartition], metadata: object
+        self,
+        producer: TransactionalProducer,
+        records: Iterable[Outgoing],
+        offsets: list[TopicPartition],
+        metadata: object,
     ) -> CommitResult:
-        producer = self._producer
-        assert producer is not None  # noqa: S101 - `write` has opened it
         try:
             self._step(producer, producer.begin_transaction)
             self._step(producer, partial(_produce, producer, deque(records)))
@@ -177,7 +194,7 @@ class TransactionWriter:
                 # Its records may be on their way still, so librdkafka wants another epoch; a
                 # producer that had got one did not come back from its next transaction.
                 self._abandoned.append(producer)
-                self._producer = None
+                self._drop(producer)
             return CommitResult.ABORTED
         return CommitResult.COMMITTED
 
@@ -217,6 +234,7 @@ class Writer(Protocol):
     @property
     def longest_s(self) -> float: ...
     def open(self) -> None: ...
+    def leave_behind(self) -> None: ...
 
 
 class TransactionThread:
@@ -225,6 +243,8 @@ class TransactionThread:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._thread = OneThread("transaction")
+        self._stuck = 0
+        """How many calls in a row have not come back."""
 
     async def call(self, function: Callable[..., R], *arguments: object) -> R:
         """Call it there, behind what was asked for before.
@@ -241,12 +261,33 @@ class TransactionThread:
             steps = self._writer.steps
             done, _ = await asyncio.wait((called,), timeout=longest_s)
             if done:
+                self._stuck = 0
                 return called.result()
         called.cancel()
+        # What hangs keeps its thread; whoever calls next has one that goes on.
+        self._thread = OneThread("transaction")
+        self._writer.leave_behind()
+        self._stuck += 1
+        log.warning("transaction.left_behind", seconds=longest_s)
         raise StuckError(
             f"Kafka's client has not come back from a transaction for {longest_s:.0f} s: look "
             "at the brokers; this service ends, to be started again."
         )
+
+    async def write(
+        self, function: Callable[..., CommitResult], *arguments: object
+    ) -> CommitResult:
+        """Call what writes a transaction. If it does not come back, nobody knows how that ends.
+
+        Raises:
+            StuckError: it was so several times in a row.
+        """
+        try:
+            return await self.call(function, *arguments)
+        except StuckError:
+            if self._stuck >= _MOST_STUCK:
+                raise
+            return CommitResult.UNKNOWN
 
     async def open(self) -> None:
         """Fence whoever had this process' transactional id before.
@@ -263,13 +304,20 @@ class TransactionThread:
             ) from error
 
     async def reopen(self) -> None:
-        """The same, however long Kafka does not answer."""
+        """The same, however long Kafka does not answer.
+
+        Raises:
+            StuckError: its client did not come back, several times in a row.
+        """
         while True:
             try:
                 return await self.open()
             except BrokerError as error:
                 log.warning("transaction.not_reopened", reason=str(error))
                 await asyncio.sleep(_REOPEN_S)
+            except StuckError:
+                if self._stuck >= _MOST_STUCK:
+                    raise
 
     def close(self) -> None:
         """Wait for what was asked for; blocking. librdkafka may not come back out of a transaction
