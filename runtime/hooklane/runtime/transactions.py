@@ -31,8 +31,8 @@ _KEPT = 2
 """Producers that are not used any more, and not taken apart yet: that may wait, too."""
 _MOST_STUCK = 5
 """In a row: each leaves a thread and a client behind, until Kafka answers."""
-_LONGEST_S = 60.0
-"""So long at least one call of Kafka's client is waited for, whatever deadline it was given."""
+_LATE_S = 5.0
+"""By so much, and by its deadline once more, a call of Kafka's client may be late."""
 
 
 class CommitResult(Enum):
@@ -125,7 +125,7 @@ class TransactionWriter:
         self._monotonic = monotonic
         self.steps = 0
         """How often Kafka's client has been called: it comes back as long as this grows."""
-        self.longest_s = max(_LONGEST_S, timeout_s * 2)
+        self.longest_s = timeout_s * 2 + _LATE_S
         """No call takes so long: its deadline is below."""
         self._producer: TransactionalProducer | None = None
         self.undone_by: KafkaError | None = None
