@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 import pytest
@@ -155,9 +156,12 @@ def test_an_event_topic_that_is_taken_out_is_left_alone(
     assert len(sink.hits) == 3
 
 
-def test_a_hole_in_the_retriers_group_is_closed(kafka: Kafka, prefix: str, site: Site) -> None:
+def test_a_hole_in_the_retriers_group_is_closed(
+    kafka: Kafka, prefix: str, site: Site, tmp_path: Path
+) -> None:
     """Membership: each partition of the backlog has an owner again."""
     group = f"{prefix}-retrier"
-    one, two = (site.retrier(name, **QUICK) for name in ("one", "two"))
+    told = {**QUICK, "RETRIER__SPOOL_DIR": str(tmp_path)}
+    one, two = (site.retrier(name, **told) for name in ("one", "two"))
     with left_with_a_hole(kafka, group, site.names.backlog, one, two):
         until(lambda: sum(map(len, given(kafka, group).values())) == PARTITIONS, seconds=40.0)
