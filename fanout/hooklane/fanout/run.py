@@ -107,16 +107,14 @@ async def fanout_running(
         watch.begin(fanout, follower)
         fanout.start()
         stack.push_async_callback(fanout.stop)
-        grace_s = settings.fanout.revoke_grace.seconds
-        other_topic = settings.topic_names.subscriptions
         stack.enter_context(
             kept_divided(
                 ground.access,
                 ground.admin,
                 process.group,
-                other_topic,
+                settings.topic_names.subscriptions,
                 settings.consumes,
-                grace_s,
+                settings.fanout.revoke_grace.seconds,
                 clock.monotonic,
             )
         )

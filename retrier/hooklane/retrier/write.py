@@ -26,7 +26,7 @@ from confluent_kafka import KafkaError, Message, TopicPartition
 
 from hooklane.retrier.written import Write, backlog_partition
 from hooklane.runtime.errors import said_of
-from hooklane.runtime.transactions import CommitResult, Outgoing, TransactionThread
+from hooklane.runtime.transactions import CommitResult, Outgoing, TransactionThread, Writer
 from hooklane.schemas.outgoing import Record
 
 log = structlog.get_logger(__name__)
@@ -48,15 +48,9 @@ _REFUSALS = frozenset(
 )
 
 
-class Transactions(Protocol):
+class Transactions(Writer, Protocol):
     """What writes one transaction (runtime.transactions); blocking."""
 
-    @property
-    def steps(self) -> int: ...
-    @property
-    def longest_s(self) -> float: ...
-    def open(self) -> None: ...
-    def leave_behind(self) -> None: ...
     def write(
         self, records: Iterable[Outgoing], offsets: list[TopicPartition], metadata: object
     ) -> CommitResult: ...
